@@ -173,6 +173,7 @@ async fn train(
         scope: Scope::All,
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,
+        stands_by: false,
     };
     let mut host = Host::start_alone(options).await?;
     let worker = WorkerOptions { home: home.clone(), ..worker.clone() };

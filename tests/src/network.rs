@@ -18,6 +18,8 @@ pub struct Network {
 impl Network {
     /// The address of the first namespace, as seen from the second.
     pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 213, 0, 1);
+    /// The address of the second one, as seen from the first.
+    pub const OTHER: Ipv4Addr = Ipv4Addr::new(10, 213, 0, 2);
 
     /// Two namespaces that reach each other and nothing else.
     ///
@@ -35,7 +37,8 @@ impl Network {
         }
         ip(&["-n", &net.one, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", &net.other]);
         let address = format!("{}/24", Self::ADDRESS);
-        for (namespace, address) in [(&net.one, address.as_str()), (&net.other, "10.213.0.2/24")] {
+        let other = format!("{}/24", Self::OTHER);
+        for (namespace, address) in [(&net.one, &address), (&net.other, &other)] {
             ip(&["-n", namespace, "address", "add", address, "dev", "cable"]);
             ip(&["-n", namespace, "link", "set", "cable", "up"]);
         }

@@ -76,6 +76,27 @@ impl Server {
         format!("{}?host={}", self.database(&name), self.folder.path().display())
     }
 
+    /// The name of a database and the path of its socket, from the address that [`Self::fresh_database`] returned.
+    ///
+    /// # Panics
+    /// If the address is another one.
+    #[must_use]
+    pub fn socket_of(&self, url: &str) -> (String, String) {
+        let name = url.split('?').next().and_then(|url| url.rsplit('/').next()).expect("a name");
+        (name.to_owned(), self.folder.path().join(format!(".s.PGSQL.{}", self.port)).to_string_lossy().into_owned())
+    }
+
+    /// Executes a statement in a database.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn statement(&self, database: &str, statement: &str) {
+        let mut psql = self.command("psql");
+        psql.args(["-q", "-h", "127.0.0.1", "-U", "biosweep", "-p"]).arg(self.port.to_string());
+        let done = psql.args(["-d", database, "-c", statement]).stdout(Stdio::null()).status().expect("psql runs");
+        assert!(done.success(), "{statement}: {done}");
+    }
+
     /// Kills the server, like a crash.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use biosweep_common::vocabulary::time::{Tick, WallTime};
+use nix::time::{ClockId, clock_gettime};
 
 /// A clock. Copies of one clock agree.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,14 @@ impl Clock {
     pub fn wall(&self) -> WallTime {
         WallTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis))
     }
+}
+
+/// Milliseconds since the machine started, including the time that it was suspended. The clock runs on while a process is stopped.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "every system that this program runs on has this clock")]
+pub fn since_boot_ms() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the clock of the system");
+    millis(now.into())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -129,6 +129,8 @@ pub enum ToWorker {
         heartbeat_ms: u64,
         /// The store of the coordinator; `None` if it does not say.
         store: Option<StoreId>,
+        /// The number of the coordinator among those that have led the store.
+        epoch: u64,
     },
     /// A lease on a bundle.
     Grant(Box<Grant>),

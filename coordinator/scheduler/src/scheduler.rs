@@ -53,6 +53,8 @@ pub struct Scheduler {
     pub(crate) timeouts: Timeouts,
     /// The id of the store.
     pub(crate) store: Option<StoreId>,
+    /// The number of this coordinator among those that have led the store.
+    pub(crate) epoch: u64,
     /// Sweeps that have not ended.
     pub(crate) sweeps: BTreeMap<SweepId, Sweep>,
     /// Stored sweeps that this coordinator does not work on.
@@ -80,6 +82,7 @@ impl Scheduler {
         let mut scheduler = Self {
             timeouts,
             store: restored.store,
+            epoch: 0,
             sweeps: BTreeMap::new(),
             out_of_scope: OutOfScope::default(),
             deleted: BTreeSet::new(),
@@ -98,6 +101,13 @@ impl Scheduler {
             scheduler.restore_sweep(now, begun, &sweep.open);
         }
         scheduler
+    }
+
+    /// The scheduler of the coordinator with this number among those that have led the store.
+    #[must_use]
+    pub fn in_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
     }
 
     fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {

@@ -53,15 +53,33 @@ pub(crate) struct Measured {
     pub(crate) finish_to_grant_p50_ms: f64,
     /// 95th percentile of these milliseconds.
     pub(crate) finish_to_grant_p95_ms: f64,
+    /// The rate with TLS and tokens, relative to the rate without in a run just before, with one trial per lease. Several pairs.
+    pub(crate) secured_ratios: Vec<f64>,
 }
 
 /// Maximum number of trials of the sweep with one trial per lease; the rate no longer changes with more.
 const SINGLE_TRIALS: u64 = 100_000;
 /// The sweep for the time from finish to grant: number of trials, and simulated duration of each.
 const PACED: (u64, Duration) = (600, Duration::from_millis(20));
+/// Number of pairs of runs without and with TLS.
+const PAIRS: usize = 4;
+
+/// Runs sweeps without training: in bundles, with one trial per lease, and at low load; then the second kind in pairs, without and with
+/// TLS.
+pub(crate) async fn dispatch(load: Load) -> Result<Measured, BenchError> {
+    let mut measured = unsecured(load).await?;
+    let manner = Manner { lanes: 1, slots: load.slots, trains: Duration::ZERO };
+    for _ in 0..PAIRS {
+        let plain = run(measured.single_trials, load.workers, manner).await?;
+        let served = Served::start_secured().await?;
+        let secured = run_at(served, measured.single_trials, load.workers, manner, 0).await?;
+        measured.secured_ratios.push(plain.seconds / secured.seconds);
+    }
+    Ok(measured)
+}
 
 /// Runs three sweeps without training: in bundles, with one trial per lease, and at low load.
-pub(crate) async fn dispatch(load: Load) -> Result<Measured, BenchError> {
+pub(super) async fn unsecured(load: Load) -> Result<Measured, BenchError> {
     let Load { trials, workers, lanes, slots } = load;
     let bundled = run(trials, workers, Manner { lanes, slots: 1, trains: Duration::ZERO }).await?;
     let single_trials = trials.min(SINGLE_TRIALS);
@@ -82,6 +100,7 @@ pub(crate) async fn dispatch(load: Load) -> Result<Measured, BenchError> {
         slots,
         finish_to_grant_p50_ms: percentile(50),
         finish_to_grant_p95_ms: percentile(95),
+        secured_ratios: Vec::new(),
     })
 }
 
@@ -101,15 +120,19 @@ async fn run(trials: u64, workers: u32, manner: Manner) -> Result<Run, BenchErro
 
 /// The same while pages of the sweep are open.
 pub(super) async fn run_watched(trials: u64, workers: u32, manner: Manner, pages: u32) -> Result<Run, BenchError> {
-    let served = Served::start().await?;
+    run_at(Served::start().await?, trials, workers, manner, pages).await
+}
+
+/// The same at this coordinator.
+async fn run_at(served: Served, trials: u64, workers: u32, manner: Manner, pages: u32) -> Result<Run, BenchError> {
     let mut client = served.client().await?;
     let (noted, mut waits) = mpsc::unbounded_channel();
     let clock = Clock::start();
     let (sweep, _) = client.submit(spec_of(trials), Format::Toml, "bench dispatch".to_owned(), true).await?;
-    let pages = OpenPages::open(&served.url, &sweep.id.to_string(), pages)?;
+    let pages = OpenPages::open(served.url(), &sweep.id.to_string(), pages)?;
     let start = clock.seconds();
     // Workers start after the submission, because of several polls that found nothing only the last one counts.
-    let working = WorkerClass::start(&served.url, workers, manner, &noted)?;
+    let working = WorkerClass::start(&served.connection, workers, manner, &noted)?;
     let mut events = client.watch(&sweep.id.to_string()).await?;
     let mut ended = false;
     while let Some(event) = events.next().await? {

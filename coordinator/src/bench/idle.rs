@@ -29,7 +29,7 @@ pub(crate) async fn idle(workers: u32, seconds: u32) -> Result<Idled, BenchError
     let mut idling = JoinSet::new();
     for _ in 0..workers {
         let manner = Manner { lanes: 1, slots: 1, trains: Duration::ZERO };
-        idling.spawn(BenchWorker::connect(&served.url, manner).await?.idle());
+        idling.spawn(BenchWorker::connect(&served.connection, manner).await?.idle());
     }
     let (clock, before) = (Clock::start(), served.processor_seconds()?);
     tokio::select! {

@@ -76,15 +76,15 @@ pub(crate) async fn page(trials: u64, sweeps: u64, pages: u32) -> Result<Paged, 
     let newest = client.list().await?.into_iter().next_back().ok_or(BenchError::Unfinished)?;
     let sweep = format!("/sweeps/{}", newest.id);
     let answers = vec![
-        get(&served.url, "all sweeps", "/".to_owned()).await?,
-        get(&served.url, "the sweep, read from the store", sweep.clone()).await?,
-        get(&served.url, "the sweep again", sweep.clone()).await?,
-        get(&served.url, "sorted", format!("{sweep}?sort=-test")).await?,
-        get(&served.url, "filtered", format!("{sweep}?where=rule=fa,depth=3")).await?,
-        get(&served.url, "filtered and sorted", format!("{sweep}?where=network=dn&sort=-validation")).await?,
-        get(&served.url, "learning curves", format!("{sweep}/curves/curves.svg")).await?,
-        get(&served.url, "a heat map", format!("{sweep}/axes")).await?,
-        get(&served.url, "a slice", format!("{sweep}/axes/slice.svg")).await?,
+        get(served.url(), "all sweeps", "/".to_owned()).await?,
+        get(served.url(), "the sweep, read from the store", sweep.clone()).await?,
+        get(served.url(), "the sweep again", sweep.clone()).await?,
+        get(served.url(), "sorted", format!("{sweep}?sort=-test")).await?,
+        get(served.url(), "filtered", format!("{sweep}?where=rule=fa,depth=3")).await?,
+        get(served.url(), "filtered and sorted", format!("{sweep}?where=network=dn&sort=-validation")).await?,
+        get(served.url(), "learning curves", format!("{sweep}/curves/curves.svg")).await?,
+        get(served.url(), "a heat map", format!("{sweep}/axes")).await?,
+        get(served.url(), "a slice", format!("{sweep}/axes/slice.svg")).await?,
     ];
     let after = served.memory()?;
     client.close().await?;

@@ -38,6 +38,7 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, B
         scope: Scope::All,
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,
+        stands_by: false,
     });
     let host = host.await.map_err(ClientError::from)?;
     let mut client = Client::reach(&host.connection).await?;

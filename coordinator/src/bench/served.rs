@@ -12,7 +12,8 @@ use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_connection::file::ConnectionFile;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
-use biosweep_server::host;
+use biosweep_server::access::authority::{Authority, folder_of};
+use biosweep_server::host::Announcement;
 use tokio::process::{Child, Command};
 use ureq::Agent;
 
@@ -31,8 +32,8 @@ const KIB_PER_MIB: f64 = 1024.0;
 pub(super) struct Served {
     home: PathBuf,
     child: Child,
-    /// The address it listens on.
-    pub(super) url: String,
+    /// How it is reached.
+    pub(super) connection: ConnectionFile,
 }
 
 /// Resident memory of a process, in MiB.
@@ -50,6 +51,14 @@ impl Served {
         Self::start_in(new_home()?).await
     }
 
+    /// Starts a coordinator with certificates in a new home; returns when it listens.
+    pub(super) async fn start_secured() -> Result<Self, BenchError> {
+        let home = new_home()?;
+        let authority = Authority::create(&folder_of(&home), Clock::start().wall());
+        authority.map_err(|error| failed("a certificate authority")(io::Error::other(error)))?;
+        Self::start_in(home).await
+    }
+
     /// Starts a coordinator in an existing home; returns when it listens.
     pub(super) async fn start_in(home: PathBuf) -> Result<Self, BenchError> {
         let log = File::create(home.join("serve.log")).map_err(failed("a log"))?;
@@ -59,9 +68,9 @@ impl Served {
         command.args(["serve", "--listen", "127.0.0.1:0", "--home"]).arg(&home);
         command.stdin(Stdio::null()).stdout(log).stderr(log_too).process_group(0).kill_on_drop(true);
         let child = command.spawn().map_err(failed("starting a coordinator"))?;
-        let mut served = Self { home, child, url: String::new() };
+        let mut served = Self { home, child, connection: ConnectionFile::at(String::new()) };
         let clock = Clock::start();
-        while served.url.is_empty() {
+        loop {
             if let Some(status) = served.child.try_wait().map_err(failed("the coordinator"))? {
                 return Err(BenchError::Ended { status: status.to_string(), log: served.log() });
             }
@@ -69,14 +78,21 @@ impl Served {
                 return Err(BenchError::Silent { seconds: START_S, log: served.log() });
             }
             tokio::time::sleep(LOOK).await;
-            served.url = host::url_of(&served.home).unwrap_or_default();
+            if let Some(announced) = Announcement::read(&served.home) {
+                served.connection = announced.connection;
+                return Ok(served);
+            }
         }
-        Ok(served)
+    }
+
+    /// The address of the coordinator.
+    pub(super) fn url(&self) -> &str {
+        self.connection.addresses.first().map_or("", String::as_str)
     }
 
     /// A connection to the coordinator.
     pub(super) async fn client(&self) -> Result<Client, BenchError> {
-        Ok(Client::reach(&ConnectionFile::at(self.url.clone())).await?)
+        Ok(Client::reach(&self.connection).await?)
     }
 
     /// The resident memory of the coordinator.

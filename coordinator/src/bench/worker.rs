@@ -11,6 +11,9 @@ use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_common::workers::capability::Capabilities;
+use biosweep_connection::bearer::Bearer;
+use biosweep_connection::dial::Dialer;
+use biosweep_connection::file::ConnectionFile;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_proto::v1;
@@ -19,6 +22,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tonic::transport::Endpoint;
 
 use super::BenchError;
 use crate::client::ClientError;
@@ -47,7 +51,8 @@ pub(super) struct BenchWorker {
 
 impl BenchWorker {
     /// Connects and waits for the welcome.
-    pub(super) async fn connect(url: &str, manner: Manner) -> Result<Self, BenchError> {
+    pub(super) async fn connect(connection: &ConnectionFile, manner: Manner) -> Result<Self, BenchError> {
+        let url = connection.addresses.first().map_or("", String::as_str);
         let unreachable =
             |error: tonic::transport::Error| ClientError::Unreachable { url: url.to_owned(), why: error.to_string() };
         let description = WorkerDescription {
@@ -61,7 +66,10 @@ impl BenchWorker {
             Hello { worker: new_id::<WorkerId>(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
         let (out, letters) = mpsc::channel(OUTBOX);
         out.try_send(ToCoordinator::Hello(hello).into_wire()).map_err(|_| BenchError::Closed)?;
-        let mut client = WorkersClient::connect(url.to_owned()).await.map_err(unreachable)?;
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(unreachable)?;
+        let dialer = Dialer::new(url, connection, None).map_err(ClientError::from)?;
+        let channel = dialer.connect(&endpoint).await.map_err(unreachable)?;
+        let mut client = WorkersClient::with_interceptor(channel, Bearer::new(connection.token.as_ref()));
         let inbound = client.session(ReceiverStream::new(letters)).await.map_err(ClientError::from)?.into_inner();
         let mut worker = Self { manner, out, inbound, heartbeat: Duration::ZERO };
         match worker.receive().await? {
@@ -125,7 +133,7 @@ pub(super) struct WorkerClass(Vec<JoinHandle<()>>);
 impl WorkerClass {
     /// Starts this many workers, which work until the coordinator ends.
     pub(super) fn start(
-        url: &str,
+        connection: &ConnectionFile,
         count: u32,
         manner: Manner,
         waits: &mpsc::UnboundedSender<f64>,
@@ -134,9 +142,9 @@ impl WorkerClass {
         let mut threads = Vec::new();
         for _ in 0..count {
             let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-            let (url, waits) = (url.to_owned(), waits.clone());
+            let (connection, waits) = (connection.clone(), waits.clone());
             threads.push(std::thread::spawn(move || {
-                let work = async { BenchWorker::connect(&url, manner).await?.work(waits).await };
+                let work = async { BenchWorker::connect(&connection, manner).await?.work(waits).await };
                 // A worker always ends with an error, because the coordinator ends first.
                 if let Err(error) = runtime.block_on(work) {
                     tracing::info!(%error, "a worker ends");

@@ -11,11 +11,13 @@ pub(super) struct Faults {
     pub(super) left: u32,
     pub(super) workers_killed: u32,
     pub(super) coordinators_killed: u32,
+    pub(super) coordinators_stopped: u32,
 }
 
 impl Faults {
     pub(super) fn new(seed: u64, faults: u32) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), left: faults, workers_killed: 0, coordinators_killed: 0 }
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Self { rng, left: faults, workers_killed: 0, coordinators_killed: 0, coordinators_stopped: 0 }
     }
 
     pub(super) fn none() -> Self {
@@ -23,7 +25,7 @@ impl Faults {
     }
 
     pub(super) fn done(&self) -> u32 {
-        self.workers_killed + self.coordinators_killed
+        self.workers_killed + self.coordinators_killed + self.coordinators_stopped
     }
 
     pub(super) fn ms(&mut self, (least, greatest): (u64, u64)) -> Duration {

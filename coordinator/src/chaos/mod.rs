@@ -1,4 +1,4 @@
-//! Runs a small sweep twice: once normally, and once while its workers and its coordinator are killed at random times
+//! Runs a small sweep twice: once normally, and once while its workers and its coordinators are killed or stopped at random times
 //! that follow from a seed. The results must be equal.
 
 mod cluster;
@@ -77,6 +77,8 @@ pub(crate) struct ChaosOptions {
     pub(crate) origin: String,
     /// Number of workers.
     pub(crate) workers: u32,
+    /// Number of coordinators.
+    pub(crate) coordinators: u8,
     /// Number of faults.
     pub(crate) faults: u32,
     /// The seed of the faults.
@@ -100,6 +102,8 @@ pub(crate) struct ChaosVerdict {
     pub(crate) workers_killed: u32,
     /// Number of coordinators killed.
     pub(crate) coordinators_killed: u32,
+    /// Number of coordinators stopped for some seconds.
+    pub(crate) coordinators_stopped: u32,
     /// Number of sweeps run until all faults had happened.
     pub(crate) sweeps: u32,
     /// Number of trials of each sweep.
@@ -121,7 +125,7 @@ struct Found {
 /// Runs the sweep without and with faults. `say` receives a line for each step.
 pub(crate) async fn run(options: &ChaosOptions, mut say: impl FnMut(String)) -> Result<ChaosVerdict, ChaosError> {
     let clock = Clock::start();
-    let mut calm = Cluster::start(options, "calm", None).await?;
+    let mut calm = Cluster::start(options, "calm", None, 1).await?;
     calm.submit().await?;
     let expected = calm.finish(&mut Faults::none(), &mut say).await?;
     calm.stop().await;
@@ -130,7 +134,7 @@ pub(crate) async fn run(options: &ChaosOptions, mut say: impl FnMut(String)) -> 
     say(format!("without faults: {trials} trials in {calm_seconds:.1} s"));
 
     let mut faults = Faults::new(options.seed, options.faults);
-    let mut chaos = Cluster::start(options, "chaos", options.store.as_deref()).await?;
+    let mut chaos = Cluster::start(options, "chaos", options.store.as_deref(), options.coordinators).await?;
     let (mut sweeps, mut differences) = (0, Vec::new());
     while sweeps == 0 || faults.left > 0 {
         chaos.submit_while_it_is_killed(&mut faults).await?;
@@ -147,6 +151,7 @@ pub(crate) async fn run(options: &ChaosOptions, mut say: impl FnMut(String)) -> 
         faults: faults.done(),
         workers_killed: faults.workers_killed,
         coordinators_killed: faults.coordinators_killed,
+        coordinators_stopped: faults.coordinators_stopped,
         sweeps,
         trials,
         calm_seconds,

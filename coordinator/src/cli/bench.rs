@@ -222,7 +222,8 @@ fn pages_in_words(paged: &bench::Paged) -> String {
 }
 
 fn describe(measured: &Measured) -> String {
-    format!(
+    let ratios: Vec<String> = measured.secured_ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    let mut text = format!(
         "{} trials in {:.2} s: {:.0} trials/s with {} workers of {} lanes; the coordinator uses {:.0} MiB\n\
          {} trials at {:.0} trials/s, one per lease, {} leases per worker\n\
          from finish to the next grant: median {:.1} ms, 95th percentile {:.1} ms",
@@ -237,5 +238,9 @@ fn describe(measured: &Measured) -> String {
         measured.slots,
         measured.finish_to_grant_p50_ms,
         measured.finish_to_grant_p95_ms,
-    )
+    );
+    if !ratios.is_empty() {
+        text += &format!("\nrate with TLS and tokens, relative to none: {}", ratios.join(", "));
+    }
+    text
 }

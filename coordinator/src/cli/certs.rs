@@ -21,7 +21,7 @@ use crate::client::{Client, Target};
 pub(crate) enum CertsCommand {
     /// Make a certificate authority, the certificate of the server, and the token of the first operator
     Init(InitArgs),
-    /// Make a new certificate of the server; a running coordinator takes it over within ten seconds
+    /// Make a new certificate of the server, with the names of the old one; a running coordinator takes it over within ten seconds
     Renew(RenewArgs),
     /// Make a certificate that carries a role, for programs that have no tokens, such as KEDA
     Client(ClientArgs),
@@ -128,7 +128,7 @@ async fn init(args: &InitArgs, home: &Path, output: Output) -> Result<Exit, Fail
 fn renew(args: &RenewArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let folder = args.folder.path(home);
     let authority = Authority::open(&folder).map_err(Failure::bad_input)?;
-    authority.issue_server(&names(&args.names), Clock::start().wall()).map_err(Failure::bad_input)?;
+    authority.renew_server(&names(&args.names), Clock::start().wall()).map_err(Failure::bad_input)?;
     answer(match output {
         Output::Human => format!("{} has a new certificate of the server, valid for 90 days", folder.display()),
         Output::Json => json!({ "folder": folder, "fingerprint": authority.fingerprint.to_string() }).to_string(),

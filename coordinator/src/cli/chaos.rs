@@ -34,6 +34,9 @@ pub(crate) struct ChaosArgs {
     /// Worker processes
     #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
+    /// Coordinators of one store: the second one stands by. Two need --store
+    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
+    coordinators: u8,
     /// Directory with datasets, searched before $BIOSWEEP_DATA
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -72,6 +75,11 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &St
 
 /// Runs the sweep without and with faults, in homes at `place`.
 async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<ChaosVerdict, Failure> {
+    if args.coordinators > 1 && args.store.url().is_none() {
+        return Err(Failure::bad_input(
+            "two coordinators share a database: give it with --store postgres://USER@HOST/DATABASE",
+        ));
+    }
     let source = source::read_aside(&args.spec, &ExecutionArgs::default()).await?;
     let worker = WorkerOptions {
         program: local::find_program()?,
@@ -90,6 +98,7 @@ async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<ChaosVerd
         format: source.format,
         origin: source.origin,
         workers: args.workers.get(),
+        coordinators: args.coordinators,
         faults: args.faults,
         seed: args.seed,
         home: place.to_owned(),

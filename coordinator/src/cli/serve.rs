@@ -8,7 +8,8 @@ use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_server::access::authority::{Authority, folder_of};
-use biosweep_server::host::{Host, HostOptions, Lifetime, Protection, Scope};
+use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Protection, Scope};
+use biosweep_store::StoreError;
 use clap::Args;
 
 use super::StoreArgs;
@@ -33,6 +34,9 @@ pub(crate) struct ServeArgs {
     /// Seconds of silence after which a worker is lost and its trials run elsewhere
     #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), allow_negative_numbers = true)]
     lease: u64,
+    /// Wait while another coordinator serves the store, and take over when it is gone
+    #[arg(long)]
+    standby: bool,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -114,17 +118,39 @@ fn host_name() -> String {
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {
-    let started = tokio::select! {
-        started = start(args, home) => started,
-        signal = stop.requested() => {
-            say(format_args!("{} before the coordinator was ready", signal.reason()));
-            return Ok(Exit::Done);
+    loop {
+        let started = tokio::select! {
+            started = start(args, home) => started,
+            signal = stop.requested() => {
+                say(format_args!("{} before the coordinator was ready", signal.reason()));
+                return Ok(Exit::Done);
+            }
+        };
+        let mut host = started?;
+        say(format_args!("serving {} on {}", home.display(), host.url()));
+        introduce(args, &host);
+        tokio::select! {
+            signal = stop.requested() => {
+                say(format_args!("{}; workers continue training and wait for the coordinator", signal.reason()));
+                stop_host(host, stop).await?;
+                return Ok(Exit::Done);
+            }
+            error = host.failed() => match error {
+                HostError::Store(StoreError::Locked { holder, .. }) if args.standby => {
+                    say(format_args!("{holder} has taken over the store"));
+                    host.abandon().await;
+                }
+                error => return Err(error.into()),
+            },
         }
-    };
-    let mut host = started?;
-    say(format_args!("serving {} on {}", home.display(), host.url()));
+    }
+}
+
+/// Says how workers and browsers reach the coordinator, here and to other coordinators of its store.
+fn introduce(args: &ServeArgs, host: &Host) {
     let scheme = if host.connection.authority().is_some() { "https" } else { "http" };
     let url = args.listen.url(host.address, scheme);
+    host.announce(&url);
     say(format_args!("page     {url}/"));
     if host.connection.authority().is_some() {
         say(format_args!(
@@ -134,14 +160,6 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     } else {
         say(format_args!("workers connect with `biosweep-worker --coordinator {url}`"));
     }
-    tokio::select! {
-        signal = stop.requested() => {
-            say(format_args!("{}; workers continue training and wait for the coordinator", signal.reason()));
-        }
-        error = host.failed() => return Err(error.into()),
-    }
-    stop_host(host, stop).await?;
-    Ok(Exit::Done)
 }
 
 /// Resolves the address and starts the coordinator.
@@ -163,6 +181,7 @@ async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
         scope: Scope::All,
         timeouts: Timeouts::of_lease_ms(1_000 * args.lease),
         lifetime: Lifetime::Announced,
+        stands_by: args.standby,
     };
     Ok(Host::start_alone(options).await?)
 }

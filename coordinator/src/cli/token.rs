@@ -6,7 +6,7 @@ use biosweep_common::vocabulary::access::role::Role;
 use biosweep_common::vocabulary::access::rows::NewToken;
 use biosweep_common::vocabulary::access::token::{Fingerprint, Token};
 use biosweep_common::workers::flags;
-use biosweep_connection::dial::PORT;
+use biosweep_connection::dial::{PORT, is_loopback};
 use biosweep_connection::file::ConnectionFile;
 use biosweep_host::name;
 use biosweep_server::access::authority::{Authority, folder_of};
@@ -46,7 +46,8 @@ pub(crate) struct CreateArgs {
     /// Write a connection file that only you can read, and print no secret
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
-    /// Address of the coordinator for the connection file [default: https://NAME-OF-THIS-MACHINE:7465]
+    /// Address of the coordinator for the connection file, such as http://127.0.0.1:7465 for other users of this machine [default:
+    /// https://NAME-OF-THIS-MACHINE:7465]
     #[arg(long, value_name = "URL", value_parser = address)]
     address: Option<String>,
     /// Folder of the certificates [default: HOME/certs]
@@ -110,10 +111,10 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     }
 }
 
-/// An address of a coordinator with TLS.
+/// An address of a coordinator with TLS, or of one on this machine.
 pub(super) fn address(text: &str) -> Result<String, String> {
-    let url = flags::coordinator_url(text).ok().filter(|url| url.starts_with("https://"));
-    url.ok_or_else(|| "write it as https://HOST:PORT".to_owned())
+    let url = flags::coordinator_url(text).ok().filter(|url| url.starts_with("https://") || is_loopback(url));
+    url.ok_or_else(|| format!("write it as https://HOST:PORT, or as http://127.0.0.1:{PORT} for users of this machine"))
 }
 
 /// A role of users.
@@ -167,13 +168,21 @@ pub(super) async fn run(command: &TokenCommand, home: &Path, output: Output) -> 
 async fn create(args: &CreateArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let folder = args.certs.clone().unwrap_or_else(|| folder_of(home));
     let elsewhere = args.coordinator.elsewhere();
+    let is_local = args.address.as_ref().is_some_and(|address| address.starts_with("http://"));
     let authority = match elsewhere {
         Some(connection) => connection.authority(),
+        None if is_local => None,
         None => Some(Authority::open(&folder).map_err(|error| {
-            Failure::bad_input(format!("{error}\ntokens need certificates: run `biosweep certs init` first"))
+            Failure::bad_input(format!(
+                "{error}\ntokens need certificates: run `biosweep certs init` first; only for other users of this machine, give \
+                 --address http://127.0.0.1:{PORT}"
+            ))
         })?)
         .map(|authority| authority.fingerprint),
     };
+    if is_local && authority.is_some() {
+        return Err(Failure::bad_input("the coordinator uses TLS: write https:// in --address"));
+    }
     let expires_in_ms = match args.expires {
         Expiry::Never => None,
         Expiry::After(ms) => Some(ms),

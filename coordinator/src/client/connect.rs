@@ -9,6 +9,7 @@ use biosweep_connection::file::ConnectionFile;
 use biosweep_host::limits;
 use biosweep_proto::v1::access_client::AccessClient;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
+use biosweep_server::grpc::identity;
 use biosweep_server::grpc::transport::Transport;
 use biosweep_server::host::{Announcement, EphemeralHost, Found, HostError};
 use tonic::transport::Endpoint;
@@ -163,6 +164,9 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
         let channel = dialer.connect(&endpoint).await.map_err(|error| unreachable(root_cause(&error)))?;
+        if connection.addresses.len() > 1 && !identity::is_serving(channel.clone()).await {
+            return Err(unreachable("this coordinator stands by".to_owned()));
+        }
         let way = Transport::there(channel, connection.store, connection.token.as_ref());
         Ok(Self { access: access_client(way.clone()), sweeps: sweeps_client(way), hosted: None, silent: None })
     }

@@ -50,6 +50,8 @@ pub enum StoreError {
         place: String,
         /// The holder, as far as it is known.
         holder: String,
+        /// How the holder is reached, if it says so in the store.
+        address: Option<String>,
         /// The suggested fix.
         next_step: &'static str,
     },
@@ -268,6 +270,19 @@ pub trait Store: Send + Sync {
 
     /// The tokens, and the workers that enrolled with them.
     async fn access(&self) -> Result<AccessRows, StoreError>;
+
+    /// The number of this coordinator among those that have led the store; 0 where only one can run at a time.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// Tells other coordinators of this store how to reach this one.
+    fn announce(&self, _address: &str) {}
+
+    /// Waits until another coordinator has taken the store over. From then on every commit fails.
+    async fn succeeded(&self) -> StoreError {
+        std::future::pending().await
+    }
 
     /// Closes all connections, so that a store in a file is completely in that file. No operation may follow.
     async fn close(&self) {}

@@ -3,9 +3,11 @@
 //! | module | contents |
 //! |---|---|
 //! | this module | without protection, on this machine |
+//! | [`pair`] | two coordinators of one database |
 //! | [`secured`] | with TLS and tokens |
 //! | [`slurm`] | a real Slurm cluster on this machine |
 
+pub mod pair;
 pub mod secured;
 pub mod slurm;
 
@@ -283,21 +285,11 @@ impl Cluster {
     /// Waits for the sweep's end and returns the results that must not depend on faults.
     ///
     /// # Panics
-    /// If the sweep does not end, or a trial does not have exactly one result.
+    /// If the sweep does not end.
     #[must_use]
     pub fn findings(&self) -> String {
         self.until("the sweep is done", |status| status["state"] == "finished");
-        let rows = self.json(&["results", "small"]);
-        let rows = rows.as_array().expect("an array");
-        let trials: Vec<u64> = rows.iter().filter_map(|row| row["trial"].as_u64()).collect();
-        assert_eq!(trials, (0..TRIALS as u64).collect::<Vec<_>>(), "each trial has one result");
-        let curves = self.json(&["results", "small", "--curves"]);
-        let of = |row: &Value| {
-            ["key", "status", "validation_accuracy", "test_accuracy", "best_update", "updates"]
-                .map(|column| row[column].to_string())
-                .join(" ")
-        };
-        rows.iter().map(of).collect::<Vec<_>>().join("\n") + &curves.to_string()
+        findings(|arguments| self.json(arguments), TRIALS)
     }
 
     /// The content of a worker's log.
@@ -319,6 +311,24 @@ impl Drop for Cluster {
             drop(child.wait());
         }
     }
+}
+
+/// The results that must not depend on faults, of a sweep that is done.
+///
+/// # Panics
+/// If a trial does not have exactly one result.
+fn findings(json: impl Fn(&[&str]) -> Value, trials: usize) -> String {
+    let rows = json(&["results", "small"]);
+    let rows = rows.as_array().expect("an array");
+    let found: Vec<u64> = rows.iter().filter_map(|row| row["trial"].as_u64()).collect();
+    assert_eq!(found, (0..trials as u64).collect::<Vec<_>>(), "each trial has one result");
+    let curves = json(&["results", "small", "--curves"]);
+    let of = |row: &Value| {
+        ["key", "status", "validation_accuracy", "test_accuracy", "best_update", "updates"]
+            .map(|column| row[column].to_string())
+            .join(" ")
+    };
+    rows.iter().map(of).collect::<Vec<_>>().join("\n") + &curves.to_string()
 }
 
 /// The id of a process.

@@ -137,7 +137,7 @@ fn grant(sweep: &str) -> v1::Grant {
 
 fn welcome(sweep: &str) -> v1::Welcome {
     let (store, version) = (sweep.to_owned(), "1".to_owned());
-    v1::Welcome { heartbeat_ms: 2_000, store, protocol_version: PROTOCOL_VERSION, version }
+    v1::Welcome { heartbeat_ms: 2_000, store, protocol_version: PROTOCOL_VERSION, version, epoch: 7 }
 }
 
 /// Messages of a coordinator to a worker in which every field is set.

@@ -123,7 +123,7 @@ impl Workers for Other {
 
     async fn session(&self, _: Request<Streaming<v1::WorkerMessage>>) -> Result<Response<Messages>, Status> {
         let (store, version) = (String::new(), "9.9.9".to_owned());
-        let welcome = v1::Welcome { heartbeat_ms: 1_000, store, protocol_version: NEXT, version };
+        let welcome = v1::Welcome { heartbeat_ms: 1_000, store, protocol_version: NEXT, version, epoch: 0 };
         let welcome = v1::CoordinatorMessage { message: Some(Down::Welcome(welcome)) };
         Ok(Response::new(Box::pin(tokio_stream::iter([Ok(welcome)]).chain(futures::stream::pending()))))
     }

@@ -31,7 +31,7 @@ on_both_stores! {
 }
 
 /// The results of the sweep without faults.
-fn expected() -> &'static str {
+pub(crate) fn expected() -> &'static str {
     static FOUND: OnceLock<String> = OnceLock::new();
     FOUND.get_or_init(|| {
         let mut calm = started(&Store::Sqlite);

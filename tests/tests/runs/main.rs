@@ -1,6 +1,7 @@
 //! Runs with real processes: without faults, with faults, how they end, and what they draw.
 
 mod faults;
+mod leaders;
 mod single_node;
 mod stopping;
 mod terminal;

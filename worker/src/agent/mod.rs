@@ -287,6 +287,12 @@ impl Agent {
                     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
                     self.heartbeat = Some(heartbeat);
                 }
+                Output::Reconnect => {
+                    let pause = self.reopen();
+                    let again_in_ms = pause.as_millis() as u64;
+                    tracing::warn!(coordinator = %self.reach, again_in_ms, "another coordinator has taken over from this one");
+                    return;
+                }
                 Output::Exit => self.done = true,
             }
         }

@@ -99,6 +99,8 @@ pub enum Output {
         /// Milliseconds between two heartbeats.
         every_ms: u64,
     },
+    /// Close the connection and connect again: the coordinator no longer leads its store.
+    Reconnect,
     /// Leave: the worker holds nothing.
     Exit,
 }
@@ -119,6 +121,8 @@ pub struct Session {
     description: WorkerDescription,
     /// The store of the last coordinator.
     store: Option<StoreId>,
+    /// The greatest number of a coordinator of each store.
+    epochs: BTreeMap<Option<StoreId>, u64>,
     training: Option<Training>,
     /// Reports without acknowledgement. The key has the store, because two stores may have equal attempt numbers.
     unacknowledged: BTreeMap<ReportKey, Report>,
@@ -162,7 +166,16 @@ impl Session {
     pub fn new(worker: WorkerId, description: WorkerDescription, owed: Vec<Owed>) -> Self {
         let keyed = owed.into_iter().map(|Owed { store, report }| (key(store, report.held), report));
         let (unacknowledged, set_aside) = (keyed.collect(), BTreeSet::new());
-        Self { worker, description, store: None, training: None, unacknowledged, set_aside, leaving: false }
+        Self {
+            worker,
+            description,
+            store: None,
+            epochs: BTreeMap::new(),
+            training: None,
+            unacknowledged,
+            set_aside,
+            leaving: false,
+        }
     }
 
     /// Applies an event and returns the actions that follow.
@@ -208,7 +221,12 @@ impl Session {
 
     fn on_message(&mut self, message: ToWorker) -> Vec<Output> {
         match message {
-            ToWorker::Welcome { heartbeat_ms, store } => {
+            ToWorker::Welcome { heartbeat_ms, store, epoch } => {
+                let newest = self.epochs.entry(store).or_default();
+                if epoch < *newest {
+                    return vec![Output::Reconnect];
+                }
+                *newest = epoch;
                 self.store = store;
                 self.set_aside.clear();
                 let mut outputs = vec![Output::Beat { every_ms: heartbeat_ms }];

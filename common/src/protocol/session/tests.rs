@@ -62,7 +62,7 @@ fn welcome() -> Input {
 }
 
 fn welcome_by(store: Option<StoreId>) -> Input {
-    Input::Received(ToWorker::Welcome { heartbeat_ms: 2_000, store })
+    Input::Received(ToWorker::Welcome { heartbeat_ms: 2_000, store, epoch: 0 })
 }
 
 fn store(number: u64) -> Option<StoreId> {
@@ -78,6 +78,21 @@ fn a_welcomed_worker_sends_heartbeats_and_polls() {
     let outputs = session().apply(welcome());
     let poll = Output::Send(ToCoordinator::Poll { lanes: 2 });
     assert_eq!(outputs, vec![Output::Beat { every_ms: 2_000 }, poll]);
+}
+
+#[test]
+fn a_coordinator_that_another_has_followed_is_left_before_it_can_stop_anything() {
+    let mut session = session();
+    let mut welcome = |number, epoch| {
+        session.apply(Input::Received(ToWorker::Welcome { heartbeat_ms: 2_000, store: store(number), epoch }))
+    };
+    assert!(welcome(1, 5).contains(&Output::Beat { every_ms: 2_000 }));
+    assert_eq!(welcome(1, 4), vec![Output::Reconnect]);
+    assert!(welcome(2, 1).contains(&Output::Beat { every_ms: 2_000 }), "another store counts by itself");
+    assert_eq!(welcome(1, 4), vec![Output::Reconnect]);
+    for epoch in [5, 6] {
+        assert!(welcome(1, epoch).contains(&Output::Beat { every_ms: 2_000 }));
+    }
 }
 
 #[test]

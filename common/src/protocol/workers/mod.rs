@@ -215,10 +215,10 @@ impl Report {
 impl IntoWire<v1::CoordinatorMessage> for ToWorker {
     fn into_wire(self) -> v1::CoordinatorMessage {
         let message = match self {
-            Self::Welcome { heartbeat_ms, store } => {
+            Self::Welcome { heartbeat_ms, store, epoch } => {
                 let store = store.map_or_else(String::new, |store| store.to_string());
                 let version = PROGRAM_VERSION.to_owned();
-                Down::Welcome(v1::Welcome { heartbeat_ms, store, protocol_version: PROTOCOL_VERSION, version })
+                Down::Welcome(v1::Welcome { heartbeat_ms, store, protocol_version: PROTOCOL_VERSION, version, epoch })
             }
             Self::Grant(grant) => Down::Grant((*grant).into_wire()),
             Self::Acknowledged { attempt, trajectories, accepted } => {
@@ -242,10 +242,11 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
 impl FromWire<v1::CoordinatorMessage> for ToWorker {
     fn from_wire(message: v1::CoordinatorMessage) -> Result<Self, WireError> {
         Ok(match required(message.message, "message")? {
-            Down::Welcome(v1::Welcome { heartbeat_ms, store, protocol_version, version }) => {
+            Down::Welcome(v1::Welcome { heartbeat_ms, store, protocol_version, version, epoch }) => {
                 version::check(protocol_version, || (Peer::CoordinatorOfWorker, shown(&version)))?;
                 let store = if store.is_empty() { None } else { Some(parsed(&store, "welcome.store")?) };
-                Self::Welcome { heartbeat_ms: bounds::number(heartbeat_ms, "welcome.heartbeat_ms")?, store }
+                let heartbeat_ms = bounds::number(heartbeat_ms, "welcome.heartbeat_ms")?;
+                Self::Welcome { heartbeat_ms, store, epoch: bounds::number(epoch, "welcome.epoch")? }
             }
             Down::Grant(grant) => Self::Grant(Box::new(Grant::from_wire(grant)?)),
             Down::Acknowledged(v1::Acknowledged { attempt, trajectories, accepted }) => {

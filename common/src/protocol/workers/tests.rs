@@ -104,8 +104,8 @@ fn grant() -> Grant {
 fn a_coordinator_message_is_the_same_after_conversion_and_back() {
     let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
     for message in [
-        ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))) },
-        ToWorker::Welcome { heartbeat_ms: 2_000, store: None },
+        ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))), epoch: 7 },
+        ToWorker::Welcome { heartbeat_ms: 2_000, store: None, epoch: 0 },
         ToWorker::Grant(Box::new(grant())),
         ToWorker::Acknowledged { attempt, trajectories: vec![trajectory, TrajectoryIndex(9)], accepted: true },
         ToWorker::Stop { attempt, trajectories: vec![trajectory], reason: "cancelled".to_owned() },

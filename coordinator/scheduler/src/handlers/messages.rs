@@ -62,7 +62,8 @@ impl Scheduler {
         let accepted = worker.accepted.clone();
         self.add_worker(id, worker);
         self.notify_sweeps_without_workers(actions);
-        let message = ToWorker::Welcome { heartbeat_ms: self.timeouts.heartbeat_ms, store: self.store };
+        let (store, epoch) = (self.store, self.epoch);
+        let message = ToWorker::Welcome { heartbeat_ms: self.timeouts.heartbeat_ms, store, epoch };
         actions.push(Action::Send { worker: id, message });
 
         for (attempt, trajectory) in self.lanes_of_worker(id) {

@@ -25,6 +25,7 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -194,6 +195,18 @@ impl Authority {
         write(&self.folder.join("server.pem"), &self.chain_pem(&certificate))
     }
 
+    /// Makes a new key and certificate for the server under the names of the current one and more.
+    ///
+    /// # Errors
+    /// A name that cannot be one; a folder that cannot be written.
+    pub fn renew_server(&self, more: &BTreeSet<String>, now: WallTime) -> Result<(), AuthorityError> {
+        let current = fs::read(self.folder.join("server.pem")).ok().and_then(|pem| pem::parse(pem).ok());
+        let mut names = current.map(|current| names_in(current.contents())).unwrap_or_default();
+        names.remove(SERVER_NAME);
+        names.extend(more.iter().cloned());
+        self.issue_server(&names, now)
+    }
+
     /// A certificate for a worker's key, with the worker's id. Returns the chain (DER), the worker's own first.
     ///
     /// # Errors
@@ -264,6 +277,22 @@ pub(crate) fn read_holder(uri: &str) -> Option<(Role, &str)> {
 
 fn holder(role: Role, name: &str) -> Result<SanType, rcgen::Error> {
     Ok(SanType::URI(Ia5String::try_from(format!("{SCHEME}{role}/{name}"))?))
+}
+
+/// The names and addresses in a certificate.
+fn names_in(certificate: &[u8]) -> BTreeSet<String> {
+    let parsed = X509Certificate::from_der(certificate).ok();
+    let names =
+        parsed.and_then(|(_, parsed)| Some(parsed.subject_alternative_name().ok()??.value.general_names.clone()));
+    let text = |name: GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?).to_string()),
+            _ => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string()),
+        },
+        _ => None,
+    };
+    names.into_iter().flatten().filter_map(text).collect()
 }
 
 fn parameters(name: &str, now: WallTime, valid_ms: u64) -> Result<CertificateParams, rcgen::Error> {

@@ -43,7 +43,8 @@ fn check(registry: &Registry, path: &str, headers: &HeaderMap, info: Option<&Con
     };
     let token = token_of(headers)?;
     let certificate = info.and_then(|info| info.certificate.as_deref());
-    let caller = registry.caller(token.as_ref(), certificate);
+    let is_own_user = info.is_some_and(|info| info.is_own_user);
+    let caller = registry.caller(token.as_ref(), certificate, is_own_user);
     let caller = caller.map_err(|unknown| Status::unauthenticated(unknown.to_string()))?;
     if needs.are_met_by(&caller) {
         return Ok(caller);

@@ -21,7 +21,7 @@ use super::tls::PeerCertificate;
 pub(crate) enum Caller {
     /// Somebody without a token or a certificate.
     Nobody,
-    /// A program of the coordinator's owner: it has the token in the home.
+    /// A program of the coordinator's owner: it has the token in the home, or runs as the same user on this machine.
     Owner,
     /// The holder of a token, or of a certificate that stands for one.
     Holder {
@@ -98,15 +98,18 @@ impl Registry {
         self.clock.wall()
     }
 
-    /// Who presents this token, or this certificate.
+    /// Who presents this token, or this certificate, or connects as the coordinator's own user. A token says what its holder wants
+    /// to be, so it comes first.
     pub(crate) fn caller(
         &self,
         token: Option<&Token>,
         certificate: Option<&PeerCertificate>,
+        is_own_user: bool,
     ) -> Result<Caller, Unknown> {
         match (token, certificate) {
             (Some(token), _) => self.of_token(token),
             (None, Some(certificate)) => self.of_certificate(certificate),
+            (None, None) if is_own_user => Ok(Caller::Owner),
             (None, None) => Ok(Caller::Nobody),
         }
     }

@@ -84,9 +84,16 @@ impl ServerTls {
         names: BTreeSet<String>,
         clock: Clock,
     ) -> Result<Self, AuthorityError> {
-        if !folder.join("server.pem").exists() {
-            authority.issue_server(&names, clock.wall())?;
-        }
+        let loaded = match Loaded::read(folder) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if folder.join("server.pem").exists() {
+                    tracing::warn!(%error, "the certificate of the server is made again");
+                }
+                authority.renew_server(&names, clock.wall())?;
+                Loaded::read(folder)?
+            }
+        };
         let provider = Arc::new(ring::default_provider());
         let tls =
             |error: &dyn std::error::Error| AuthorityError::Invalid { path: folder.to_owned(), why: error.to_string() };
@@ -94,7 +101,7 @@ impl ServerTls {
         roots.add(CertificateDer::from(authority.certificate.clone())).map_err(|error| tls(&error))?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let verifier = verifier.allow_unauthenticated().build().map_err(|error| tls(&error))?;
-        let certificate = Arc::new(Current(RwLock::new(Loaded::read(folder)?)));
+        let certificate = Arc::new(Current(RwLock::new(loaded)));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .map_err(|error| tls(&error))?
@@ -109,13 +116,18 @@ impl ServerTls {
         Ok(Self { acceptor, certificate, authority, names, folder: folder.to_owned() })
     }
 
+    /// The authority that signs the certificates of callers.
+    pub(crate) fn authority(&self) -> Arc<Authority> {
+        Arc::clone(&self.authority)
+    }
+
     /// Takes over a new certificate when its file changes, and renews it in time. Ends when it is dropped.
     pub(crate) async fn keep_current(self: Arc<Self>, clock: Clock) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let (until, changed) = self.certificate.dates();
             if until.0 < clock.wall().0 + RENEW_BEFORE_MS
-                && let Err(error) = self.authority.issue_server(&self.names, clock.wall())
+                && let Err(error) = self.authority.renew_server(&self.names, clock.wall())
             {
                 tracing::warn!(%error, "the certificate of the server cannot be renewed");
             }

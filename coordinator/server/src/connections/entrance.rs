@@ -15,8 +15,7 @@ use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::task::TaskTracker;
 
 use super::start::{Protocol, start};
-use super::{Browser, GrpcConnection, SILENCE};
-use crate::access::tls::ServerTls;
+use super::{Admission, Browser, GrpcConnection, SILENCE};
 
 /// The pause after the system refused a connection, because it would refuse the next one too.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,19 +34,19 @@ const COMPLAIN_EVERY_MS: u64 = 10_000;
 /// The accepted connections, by protocol. Accepting ends when the stream of callers is dropped.
 pub(crate) fn accept(
     listener: TcpListener,
-    tls: Option<Arc<ServerTls>>,
+    admission: Admission,
     tasks: &TaskTracker,
 ) -> (impl Stream<Item = io::Result<GrpcConnection>> + use<>, mpsc::Receiver<Browser>) {
     let (out, callers) = mpsc::channel(WAITING);
     let (to_page, browsers) = mpsc::channel(WAITING);
     // The task ends when the receiver of callers is dropped.
-    tasks.spawn(async move { Entrance::new(listener, tls, out, to_page).accept().await });
+    tasks.spawn(async move { Entrance::new(listener, admission, out, to_page).accept().await });
     (ReceiverStream::new(callers).map(Ok), browsers)
 }
 
 struct Entrance {
     listener: TcpListener,
-    tls: Option<Arc<ServerTls>>,
+    admission: Admission,
     out: mpsc::Sender<GrpcConnection>,
     to_page: mpsc::Sender<Browser>,
     /// One permit for each possible connection.
@@ -65,7 +64,7 @@ struct Entrance {
 impl Entrance {
     fn new(
         listener: TcpListener,
-        tls: Option<Arc<ServerTls>>,
+        admission: Admission,
         out: mpsc::Sender<GrpcConnection>,
         to_page: mpsc::Sender<Browser>,
     ) -> Self {
@@ -73,7 +72,7 @@ impl Entrance {
         let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self {
             listener,
-            tls,
+            admission,
             out,
             to_page,
             room: Arc::new(Semaphore::new(connections)),
@@ -139,15 +138,18 @@ impl Entrance {
     /// Waits for the start of a connection, in parallel with others.
     fn await_start(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
         let (out, to_page, browsers) = (self.out.clone(), self.to_page.clone(), Arc::clone(&self.browsers));
-        let tls = self.tls.clone();
+        let admission = self.admission.clone();
         self.oldest.push_back(self.silent.spawn(async move {
             let peer = stream.peer_addr().ok();
-            let started = tokio::time::timeout(SILENCE, start(stream, tls.as_deref())).await;
+            let started = tokio::time::timeout(SILENCE, start(stream, &admission)).await;
             // Sending fails if the server is gone; the connection is closed.
             match started.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
                 Ok((stream, Protocol::Grpc(info))) => drop(out.send(GrpcConnection::new(stream, info, room)).await),
-                Ok((stream, Protocol::Page)) => match browsers.try_acquire_owned() {
-                    Ok(of_browsers) => drop(to_page.send(Browser { stream, room: [room, of_browsers] }).await),
+                Ok((stream, Protocol::Page { is_own_user })) => match browsers.try_acquire_owned() {
+                    Ok(of_browsers) => {
+                        let browser = Browser { stream, room: [room, of_browsers], is_own_user };
+                        drop(to_page.send(browser).await);
+                    }
                     Err(_) => tracing::debug!("a browser is refused, because others have all of their connections"),
                 },
                 Err(error) => tracing::debug!(?peer, %error, "a connection did not start and is closed"),

@@ -6,9 +6,11 @@
 //! | this module | the accepted connections |
 //! | `entrance` | accepts connections and waits for their starts |
 //! | `start` | TLS, and the first bytes, which show the protocol |
+//! | `user` | which user of this machine connects |
 
 mod entrance;
 mod start;
+mod user;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,7 +29,7 @@ use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 use tonic::{Request, Status};
 
-use crate::access::tls::PeerCertificate;
+use crate::access::tls::{PeerCertificate, ServerTls};
 
 pub(crate) use entrance::accept;
 
@@ -35,6 +37,17 @@ pub(crate) use entrance::accept;
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// Maximum number of connections that wait in the system.
 const BACKLOG: u32 = 1_024;
+
+/// Whom a coordinator lets in without a token.
+#[derive(Clone)]
+pub(crate) enum Admission {
+    /// Holders of a certificate. Connections use TLS.
+    Certificates(Arc<ServerTls>),
+    /// The user of this process, on this machine.
+    OwnUser,
+    /// Everybody.
+    Everybody,
+}
 
 /// Listens on an address. `[::]` means all addresses, including IPv4, whatever the system's default is.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -69,6 +82,8 @@ pub(crate) struct ConnectInfo {
     has_called: Arc<AtomicBool>,
     /// The certificate of the caller.
     pub(crate) certificate: Option<Arc<PeerCertificate>>,
+    /// Whether the coordinator's own user connects.
+    pub(crate) is_own_user: bool,
 }
 
 /// Records that there was a request on the connection.
@@ -85,6 +100,8 @@ pub(crate) struct Browser {
     pub(crate) stream: Connection,
     /// The permits of all connections and of browsers, which are given back at the end of the connection.
     pub(crate) room: [OwnedSemaphorePermit; 2],
+    /// Whether the coordinator's own user connects.
+    pub(crate) is_own_user: bool,
 }
 
 impl GrpcConnection {
@@ -164,7 +181,7 @@ mod tests {
     async fn a_connection_without_a_request_is_closed_and_one_with_a_request_stays_open() {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("it has one");
-        let (callers, _browsers) = accept(listener, None, &TaskTracker::new());
+        let (callers, _browsers) = accept(listener, Admission::Everybody, &TaskTracker::new());
         let mut callers = pin!(callers);
         let (mut begun, mut come) = (Vec::new(), Vec::new());
         for _ in 0..2 {

@@ -8,8 +8,8 @@ use biosweep_connection::stream::Connection;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::ConnectInfo;
-use crate::access::tls::{HTTP2, PeerCertificate, ServerTls};
+use super::{Admission, ConnectInfo, user};
+use crate::access::tls::{HTTP2, PeerCertificate};
 
 /// The start of every HTTP/2 connection.
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -23,23 +23,33 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What a connection speaks.
 pub(super) enum Protocol {
     Grpc(ConnectInfo),
-    Page,
+    Page { is_own_user: bool },
 }
 
 /// Waits for the start of a connection, which shows its protocol.
-pub(super) async fn start(mut stream: TcpStream, tls: Option<&ServerTls>) -> io::Result<(Connection, Protocol)> {
+pub(super) async fn start(mut stream: TcpStream, admission: &Admission) -> io::Result<(Connection, Protocol)> {
     // Otherwise the end of a message would wait 40 ms for the acknowledgement of its start.
     stream.set_nodelay(true)?;
+    let tls = match admission {
+        Admission::Certificates(tls) => Some(tls),
+        Admission::OwnUser | Admission::Everybody => None,
+    };
     match (first_bytes(&stream).await?, tls) {
-        (Start::Http2, None) => Ok((Connection::Plain(stream), Protocol::Grpc(ConnectInfo::default()))),
-        (Start::Http1, None) => Ok((Connection::Plain(stream), Protocol::Page)),
+        (Start::Http2, None) => {
+            let is_own_user = is_own_user(&stream, admission);
+            Ok((Connection::Plain(stream), Protocol::Grpc(ConnectInfo { is_own_user, ..ConnectInfo::default() })))
+        }
+        (Start::Http1, None) => {
+            let is_own_user = is_own_user(&stream, admission);
+            Ok((Connection::Plain(stream), Protocol::Page { is_own_user }))
+        }
         (Start::Tls, Some(tls)) => {
             let stream = tls.acceptor.accept(stream).await?;
             let protocol = if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
                 let certificate = PeerCertificate::of(&stream).map(Arc::new);
                 Protocol::Grpc(ConnectInfo { certificate, ..ConnectInfo::default() })
             } else {
-                Protocol::Page
+                Protocol::Page { is_own_user: false }
             };
             Ok((Connection::Tls(Box::new(stream.into())), protocol))
         }
@@ -54,6 +64,11 @@ pub(super) async fn start(mut stream: TcpStream, tls: Option<&ServerTls>) -> io:
         (Start::Tls, None) => Err(io::Error::other("it uses TLS, but there are no certificates")),
         (Start::Other, _) => Err(io::Error::other("it does not start with HTTP")),
     }
+}
+
+/// Whether the user of this process connects, where this counts.
+fn is_own_user(stream: &TcpStream, admission: &Admission) -> bool {
+    matches!(admission, Admission::OwnUser) && user::is_own(stream)
 }
 
 /// How a connection starts.

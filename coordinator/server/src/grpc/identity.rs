@@ -8,10 +8,10 @@ use biosweep_connection::dial::Dialer;
 use biosweep_connection::file::ConnectionFile;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
-use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, health_check_response};
 
 /// The header with the store that a request is for.
 const HEADER: &str = "biosweep-store";
@@ -33,6 +33,13 @@ pub async fn serves(connection: &ConnectionFile, store: StoreId) -> bool {
         Some(HealthClient::new(channel).check(request).await.is_ok())
     };
     matches!(tokio::time::timeout(PROOF, proof).await, Ok(Some(true)))
+}
+
+/// Whether a coordinator serves its store: one that stands by does not.
+pub async fn is_serving(channel: Channel) -> bool {
+    let request = HealthCheckRequest { service: String::new() };
+    let answer = tokio::time::timeout(PROOF, HealthClient::new(channel).check(request)).await;
+    matches!(answer, Ok(Ok(answer)) if answer.get_ref().status() == health_check_response::ServingStatus::Serving)
 }
 
 /// Adds the store's id to every request, if it is known.

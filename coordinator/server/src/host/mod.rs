@@ -8,7 +8,9 @@
 
 mod address;
 mod ephemeral;
+mod hold;
 mod protection;
+mod standby;
 #[cfg(test)]
 mod tests;
 
@@ -36,13 +38,14 @@ use crate::access::Administration;
 use crate::access::authority::{AuthorityError, names_of_machine};
 use crate::access::guard::Guard;
 use crate::commands::{Commands, prepare};
-use crate::connections;
+use crate::connections::{self, Admission};
 use crate::driver::{self, Handle};
 use crate::grpc::{self, ServeError};
 use crate::page::{self, Hosts};
 use crate::queries::{self, Lookup, QueryError};
 pub use address::Announcement;
 pub use ephemeral::{EphemeralHost, Found};
+use hold::{StoreHolder, hold};
 use protection::Protected;
 pub use protection::Protection;
 
@@ -132,6 +135,8 @@ pub struct HostOptions<'a> {
     pub timeouts: Timeouts,
     /// How long it runs.
     pub lifetime: Lifetime,
+    /// Whether it waits for a store that another coordinator serves, and takes it over then.
+    pub stands_by: bool,
 }
 
 /// How long a coordinator runs.
@@ -177,13 +182,21 @@ impl Host {
     /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
     /// it for a moment only and is waited for.
     pub async fn start_alone(options: HostOptions<'_>) -> Result<Self, HostError> {
-        let HostOptions { home, store, listen, protection, page_hosts, scope, timeouts, lifetime } = options;
+        let HostOptions { home, store, listen, protection, page_hosts, scope, timeouts, lifetime, stands_by } = options;
         protection.admits(listen)?;
-        let (store, id) = match hold(home, store).await? {
-            StoreHolder::ThisProcess(store, id) => (store, id),
-            StoreHolder::Coordinator(_, error) => return Err(error.into()),
-        };
         let clock = Clock::start();
+        let admission = protection.open(certified_names(listen, page_hosts), clock)?;
+        let (store, id) = if stands_by {
+            let store = standby::wait((home, store), listen, &admission).await?;
+            let id = store.id().await?;
+            Announcement::remove(home, id);
+            (store, id)
+        } else {
+            match hold(home, store).await? {
+                StoreHolder::ThisProcess(store, id) => (store, id),
+                StoreHolder::Coordinator(_, error) => return Err(error.into()),
+            }
+        };
         let scheduler = match restore(store.as_ref(), clock, scope, timeouts).await {
             Ok(scheduler) => scheduler,
             Err(error) => {
@@ -192,8 +205,7 @@ impl Host {
             }
         };
 
-        let names = certified_names(listen, page_hosts);
-        let protected = match protection.open(store.as_ref(), names, clock).await {
+        let protected = match Protected::of(admission.clone(), store.as_ref(), clock).await {
             Ok(protected) => protected,
             Err(error) => {
                 store.close().await;
@@ -207,12 +219,12 @@ impl Host {
         let commands = Commands::new(handle.clone());
         let shutdown = CancellationToken::new();
         let connection = protected.connection(address);
-        let Protected { registry, authority, tls, .. } = protected;
-        let (callers, browsers) = connections::accept(listener, tls.clone(), &commands.tasks);
+        let Protected { registry, authority, .. } = protected;
+        let (callers, browsers) = connections::accept(listener, admission.clone(), &commands.tasks);
         let administration = Administration::new(handle.clone(), registry.clone(), authority);
         let (services, guard) = ((commands.clone(), administration), Guard(registry.clone()));
         let server = tokio::spawn(grpc::serve(callers, id, services, guard, shutdown.clone().cancelled_owned()));
-        if let Some(tls) = tls {
+        if let Admission::Certificates(tls) = admission {
             let ended = shutdown.clone().cancelled_owned();
             commands.tasks.spawn(async move {
                 tokio::select! {
@@ -246,6 +258,27 @@ impl Host {
                 Ok(()) => ServeError::Ended.into(),
                 Err(error) => error.into(),
             },
+            successor = self.handle.store.succeeded() => successor.into(),
+        }
+    }
+
+    /// Tells other coordinators of the same store how callers reach this one.
+    pub fn announce(&self, url: &str) {
+        self.handle.store.announce(url);
+    }
+
+    /// Ends at once, because another coordinator serves the store.
+    pub async fn abandon(self) {
+        if let Some((home, id)) = &self.announced {
+            Announcement::remove(home, Some(*id));
+        }
+        self.shutdown.cancel();
+        self.driver.abort();
+        self.server.abort();
+        drop(self.handle);
+        self.tasks.close();
+        if tokio::time::timeout(READERS_WAIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "commands or answers are still under way; they are left");
         }
     }
 
@@ -286,55 +319,6 @@ impl Host {
 fn certified_names(listen: SocketAddr, page_hosts: &[String]) -> BTreeSet<String> {
     let listening = (!listen.ip().is_unspecified()).then(|| listen.ip().to_string());
     page_hosts.iter().cloned().chain(names_of_machine()).chain(listening).collect()
-}
-
-/// The result of an attempt to hold the store of a home.
-enum StoreHolder {
-    /// The store is held by this process; with its id.
-    ThisProcess(Arc<dyn Store>, Option<StoreId>),
-    /// A coordinator serves it at this address; with the error from the store.
-    Coordinator(Announcement, StoreError),
-}
-
-/// Opens the store of a home for writing, or finds the coordinator that serves it. A holder without an address file
-/// holds it for a moment only and is waited for. The wait is limited by the clock, because every attempt may take long.
-async fn hold(home: &Path, url: Option<&str>) -> Result<StoreHolder, HostError> {
-    let clock = Clock::start();
-    loop {
-        match biosweep_store::open(home, url).await {
-            Ok(store) => {
-                let id = store.id().await?;
-                // The writer of the address file is gone, because this process holds the store.
-                Announcement::remove(home, id);
-                return Ok(StoreHolder::ThisProcess(store, id));
-            }
-            Err(error @ StoreError::Locked { .. }) => {
-                if let Some(announced) = serving_coordinator(home, url).await {
-                    return Ok(StoreHolder::Coordinator(announced, error));
-                }
-                if clock.seconds() >= biosweep_store::HOLDER_WAIT.as_secs_f64() {
-                    return Err(error.into());
-                }
-                tokio::time::sleep(biosweep_store::HOLDER_PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// The coordinator that serves the store of this home, if it has an address file there and its identity is right.
-async fn serving_coordinator(home: &Path, url: Option<&str>) -> Option<Announcement> {
-    let announced = Announcement::read(home)?;
-    if url.is_some() {
-        // The coordinator of the home may serve another store than the requested one.
-        let store = biosweep_store::open_to_read(home, url).await.ok()?;
-        let id = store.id().await.ok()?;
-        store.close().await;
-        if id != Some(announced.store) {
-            return None;
-        }
-    }
-    announced.is_true().await.then_some(announced)
 }
 
 async fn restore(
@@ -379,7 +363,8 @@ async fn restore(
         }
     }
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    Ok(Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others)))
+    let scheduler = Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others));
+    Ok(scheduler.in_epoch(store.epoch()))
 }
 
 /// Stores that a sweep is paused, because this version cannot read its spec.

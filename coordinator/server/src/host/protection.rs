@@ -14,13 +14,14 @@ use super::{HostError, address};
 use crate::access::authority::Authority;
 use crate::access::registry::Registry;
 use crate::access::tls::ServerTls;
+use crate::connections::Admission;
 
 /// How a coordinator is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection<'a> {
     /// By TLS and tokens, with the certificate authority in this folder.
     Certificates(&'a Path),
-    /// It listens on this machine only.
+    /// It listens on this machine only, and serves its own user only.
     Loopback,
     /// Not at all: everybody who reaches it may do everything.
     None,
@@ -30,7 +31,6 @@ pub enum Protection<'a> {
 pub(super) struct Protected {
     pub(super) registry: Option<Arc<Registry>>,
     pub(super) authority: Option<Arc<Authority>>,
-    pub(super) tls: Option<Arc<ServerTls>>,
     /// The token of the owner, which changes with each start.
     owner: Option<Token>,
 }
@@ -44,32 +44,39 @@ impl Protection<'_> {
         }
     }
 
-    /// Opens what protects the coordinator of a store. `names` are those under which others reach it.
-    pub(super) async fn open(
-        self,
-        store: &dyn Store,
-        names: BTreeSet<String>,
-        clock: Clock,
-    ) -> Result<Protected, HostError> {
-        let Self::Certificates(folder) = self else {
-            return Ok(Protected { registry: None, authority: None, tls: None, owner: None });
-        };
-        let authority = Arc::new(Authority::open(folder)?);
-        let tls = Arc::new(ServerTls::new(Arc::clone(&authority), folder, names, clock)?);
-        let owner = Token {
-            authority: Some(authority.fingerprint),
-            id: TokenId(rand::random()),
-            secret: Secret(rand::random()),
-        };
-        let registry = Arc::new(Registry::new(store.access().await?, Some(owner), clock));
-        Ok(Protected { registry: Some(registry), authority: Some(authority), tls: Some(tls), owner: Some(owner) })
+    /// Opens what protects a coordinator. `names` are those under which others reach it.
+    pub(super) fn open(self, names: BTreeSet<String>, clock: Clock) -> Result<Admission, HostError> {
+        Ok(match self {
+            Self::Certificates(folder) => {
+                let authority = Arc::new(Authority::open(folder)?);
+                Admission::Certificates(Arc::new(ServerTls::new(authority, folder, names, clock)?))
+            }
+            Self::Loopback => Admission::OwnUser,
+            Self::None => Admission::Everybody,
+        })
     }
 }
 
 impl Protected {
+    /// Of the coordinator of a store.
+    pub(super) async fn of(admission: Admission, store: &dyn Store, clock: Clock) -> Result<Self, HostError> {
+        let authority = match &admission {
+            Admission::Certificates(tls) => Some(tls.authority()),
+            Admission::OwnUser => None,
+            Admission::Everybody => return Ok(Self { registry: None, authority: None, owner: None }),
+        };
+        let owner = Token {
+            authority: authority.as_ref().map(|authority| authority.fingerprint),
+            id: TokenId(rand::random()),
+            secret: Secret(rand::random()),
+        };
+        let registry = Arc::new(Registry::new(store.access().await?, Some(owner), clock));
+        Ok(Self { registry: Some(registry), authority, owner: Some(owner) })
+    }
+
     /// How programs of the owner on this machine reach the coordinator that listens on this address.
     pub(super) fn connection(&self, address: SocketAddr) -> ConnectionFile {
-        let url = address::url(address, self.tls.is_some());
+        let url = address::url(address, self.authority.is_some());
         ConnectionFile { addresses: vec![url], store: None, token: self.owner }
     }
 }

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{LocalError, WorkerOptions};
+use super::{Coordinator, LocalError, WorkerOptions};
 use crate::driver::Handle;
 
 /// A worker that ends earlier than this has not trained anything, in milliseconds.
@@ -54,7 +54,13 @@ impl Fleet {
         let leaving = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for (slot, id) in (1..).zip(options.identities(count)) {
-            let slot = Slot { number: slot, id, options: options.clone(), url: url.to_owned(), handle: handle.clone() };
+            let slot = Slot {
+                number: slot,
+                id,
+                options: options.clone(),
+                coordinator: Coordinator::Url(url.to_owned()),
+                handle: handle.clone(),
+            };
             tasks.spawn(slot.keep(leaving.clone()));
         }
         Self { tasks, leaving }
@@ -101,7 +107,7 @@ struct Slot {
     number: u32,
     id: WorkerId,
     options: WorkerOptions,
-    url: String,
+    coordinator: Coordinator,
     handle: Handle,
 }
 
@@ -115,7 +121,7 @@ impl Slot {
                 self.id = new_id::<WorkerId>();
             }
             let born = self.handle.clock.now();
-            let mut child = self.options.start(self.number, self.id, &self.url)?;
+            let mut child = self.options.start(self.number, self.id, &self.coordinator)?;
             // Waiting for a child closes its stdin, which would tell it to leave. Held here, it is closed when this
             // process ends.
             let stdin = child.stdin.take();

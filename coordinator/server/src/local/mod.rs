@@ -85,6 +85,15 @@ pub enum LocalError {
     },
 }
 
+/// How a local worker reaches its coordinator.
+#[derive(Debug, Clone)]
+pub enum Coordinator {
+    /// At an address.
+    Url(String),
+    /// As a connection file says.
+    File(PathBuf),
+}
+
 /// The options of every local worker.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
@@ -174,7 +183,7 @@ impl WorkerOptions {
     }
 
     /// Starts a worker that leaves when `stdin` is closed, at the latest when this process ends.
-    pub fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
+    pub fn start(&self, slot: u32, id: WorkerId, coordinator: &Coordinator) -> Result<Child, LocalError> {
         let path = self.log_of(slot);
         let failed = |source| LocalError::Log { path: path.clone(), source };
         let log = open_log(&path).map_err(failed)?;
@@ -186,8 +195,12 @@ impl WorkerOptions {
         for variable in deadline::VARIABLES {
             command.env_remove(variable);
         }
+        match coordinator {
+            Coordinator::Url(url) => command.args(["--coordinator", url]),
+            Coordinator::File(path) => command.arg("--connection").arg(path),
+        };
         command
-            .args(["--coordinator", url, "--id", &id.to_string(), "--name", &format!("worker-{slot}")])
+            .args(["--id", &id.to_string(), "--name", &format!("worker-{slot}")])
             .arg("--leave-with-stdin")
             .args(self.deadline.iter().flat_map(|at| ["--deadline".to_owned(), at.to_string()]))
             .args(self.memory_bytes.iter().flat_map(|&bytes| ["--memory-gb".to_owned(), gigabytes(bytes)]))

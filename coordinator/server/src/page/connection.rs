@@ -1,17 +1,25 @@
 //! Serves the connections of browsers, one task each.
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer as _;
 
 use crate::connections::{Browser, SILENCE};
 
 /// Maximum bytes of the headers of a request.
 const HEADERS_MAX: usize = 32 * 1024;
+
+/// What requests know of the connection of their browser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visitor {
+    /// Whether the coordinator's own user connects.
+    pub(super) is_own_user: bool,
+}
 
 /// Serves browsers until the shutdown; then each connection ends after the answer in progress.
 pub(super) async fn serve(
@@ -25,8 +33,9 @@ pub(super) async fn serve(
             browser = browsers.recv() => browser,
             () = shutdown.cancelled() => return,
         };
-        let Some(Browser { stream, room }) = browser else { return };
-        let (router, shutdown) = (router.clone(), shutdown.clone());
+        let Some(Browser { stream, room, is_own_user }) = browser else { return };
+        let service = Extension(Visitor { is_own_user }).layer(router.clone());
+        let shutdown = shutdown.clone();
         tasks.spawn(async move {
             let _room = room;
             let connection = http1::Builder::new()
@@ -34,7 +43,7 @@ pub(super) async fn serve(
                 // A connection without a request is closed, also one that had requests before.
                 .header_read_timeout(SILENCE)
                 .max_buf_size(HEADERS_MAX)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = &mut connection => ended,

@@ -32,10 +32,12 @@ mod views;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get, post};
 use axum::{Router, middleware};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::changes::Changes;
 use self::outcomes::Cache;
@@ -130,4 +132,15 @@ pub(crate) async fn serve(
     let (handle, tasks) = (page.commands.handle.clone(), page.commands.tasks.clone());
     tasks.spawn(page.changes.clone().follow(handle));
     connection::serve(browsers, router(page), tasks, shutdown).await;
+}
+
+/// Tells browsers that this coordinator does not serve now, and why, until the shutdown.
+pub(crate) async fn serve_unavailable(
+    browsers: mpsc::Receiver<Browser>,
+    why: impl Fn() -> String + Clone + Send + Sync + 'static,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+) {
+    let answer = async move || (StatusCode::SERVICE_UNAVAILABLE, format!("503: {}\n", why()));
+    connection::serve(browsers, Router::new().fallback(answer), tasks, shutdown).await;
 }

@@ -113,6 +113,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         },
         timeouts: TIMEOUTS,
         lifetime: Lifetime::Announced,
+        stands_by: false,
     });
     let host = host.await.map_err(|error| not_hosted(error, &args.spec, source.is_none(), home))?;
     Ok((source, workers, host))

@@ -116,9 +116,13 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], 
 
 /// The result of a chaos run.
 pub(crate) fn verdict(verdict: &ChaosVerdict) -> String {
-    let ChaosVerdict { faults, workers_killed, coordinators_killed, sweeps, .. } = verdict;
+    let ChaosVerdict { faults, workers_killed, coordinators_killed, coordinators_stopped, sweeps, .. } = verdict;
+    let stopped = match coordinators_stopped {
+        0 => String::new(),
+        &count => format!(", {} stopped", counted(count.into(), "coordinator", "coordinators")),
+    };
     let mut text = format!(
-        "{} ({} and {} killed) in {:.0} s and {} of {}: ",
+        "{} ({} and {} killed{stopped}) in {:.0} s and {} of {}: ",
         counted((*faults).into(), "fault", "faults"),
         counted((*workers_killed).into(), "worker", "workers"),
         counted((*coordinators_killed).into(), "coordinator", "coordinators"),

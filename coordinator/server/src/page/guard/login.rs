@@ -11,6 +11,7 @@ use biosweep_common::vocabulary::access::token::Token;
 use futures::StreamExt as _;
 use serde::Deserialize;
 
+use super::super::connection::Visitor;
 use super::super::{Page, error};
 use crate::access::guard::invalid;
 use crate::access::policy::Needs;
@@ -49,7 +50,7 @@ pub(in crate::page) async fn login(State(page_of): State<Page>, Form(sent): Form
         Ok(token) => token,
         Err(error) => return refused(error.to_string()),
     };
-    match registry.caller(Some(&token), None) {
+    match registry.caller(Some(&token), None, false) {
         Ok(caller) if Needs::User(Role::Viewer).are_met_by(&caller) => {
             let cookie = format!("{NAME}={}; Path=/; HttpOnly; Secure; SameSite=Strict", token.to_text());
             let cookie = HeaderValue::from_str(&cookie).expect("a token has no other characters");
@@ -79,7 +80,8 @@ pub(super) async fn admit(page: &Page, request: Request, next: Next) -> Response
     let reads = *request.method() == Method::GET;
     let needs = Needs::User(if reads { Role::Viewer } else { Role::Submitter });
     let token = token_of(request.headers());
-    match registry.caller(token.as_ref(), None) {
+    let is_own_user = request.extensions().get::<Visitor>().is_some_and(|visitor| visitor.is_own_user);
+    match registry.caller(token.as_ref(), None, is_own_user) {
         Ok(caller) if needs.are_met_by(&caller) => {
             let is_stream = path == super::super::EVENTS;
             let response = next.run(request).await;

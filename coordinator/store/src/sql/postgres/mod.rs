@@ -2,7 +2,6 @@
 
 use std::str::FromStr as _;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use biosweep_host::limits;
@@ -10,11 +9,14 @@ use biosweep_host::name::host_name;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
+use tokio::time::timeout;
 
+use self::leader::Leadership;
 use super::{cannot_open, check_version, migrator, shared_modules};
 use crate::StoreError;
 
 shared_modules!();
+mod leader;
 
 #[cfg(test)]
 mod tests;
@@ -26,60 +28,54 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         (2, "datasets", include_str!("../../../migrations/postgres/0002_datasets.sql")),
         (3, "notes", include_str!("../../../migrations/postgres/0003_notes.sql")),
         (4, "access", include_str!("../../../migrations/postgres/0004_access.sql")),
+        (5, "leader", include_str!("../../../migrations/postgres/0005_leader.sql")),
     ])
 });
 
 /// The schema with the tables.
 const SCHEMA: &str = "biosweep";
-/// The number of the advisory lock that a coordinator holds; no other program has a reason to use it.
+/// The number of the advisory lock of coordinators that create the schema at the same time.
 const LOCK: i64 = 0x0062_696f_7377_6565;
 const READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const CHECK_ADDRESS: &str = "check the address given with --store, and that the database is running";
-const STOP_THE_OTHER: &str = "stop that coordinator, or use another database with --store";
-const STILL_HELD: &str = "the server has not noticed yet that its connection was lost";
+const STOP_THE_OTHER: &str =
+    "stop that coordinator, wait for it with `biosweep serve --standby`, or use another database with --store";
+const COUNT: &str = "WITH leads AS (SELECT FROM leader WHERE epoch = $2 FOR KEY SHARE) \
+                     UPDATE commits SET last = last + 1 FROM leads WHERE last = $1";
+/// The time limit for closing a connection.
+const CLOSING: Duration = Duration::from_secs(1);
 const UPDATE: &str = "use the biosweep that wrote it or a newer one, or use another database with --store";
 
 /// Opens connections for writing.
 #[derive(Debug)]
 struct Connector {
     options: PgConnectOptions,
-    /// Whether the store is open for reading only.
-    only_reads: bool,
-    /// The server process of the last connection that held the store.
-    backend: AtomicI32,
+    /// `None` if the store is open for reading only.
+    leadership: Option<Leadership>,
 }
 
 impl Connector {
-    /// A connection that holds the store. The lock ends with the connection, so after a reconnection another
-    /// coordinator may hold the store.
     async fn connect(&self, place: &str) -> Result<Connection, StoreError> {
-        let mut connection = self.options.connect().await.map_err(|error| failed(place, error))?;
-        let asked = sqlx::query_as("SELECT pg_try_advisory_lock($1), pg_backend_pid()").bind(LOCK);
-        let (held, backend) = asked.fetch_one(&mut connection).await.map_err(|error| failed(place, error))?;
-        if held {
-            self.backend.store(backend, Ordering::Relaxed);
-            return Ok(connection);
-        }
-        // The name of the holder is only a help; the lock itself decides.
-        let holder = holder(&mut connection).await.unwrap_or_default();
-        if holder.as_ref().is_some_and(|holder| holder.backend == self.backend.load(Ordering::Relaxed)) {
-            return Err(StoreError::Unavailable { place: place.to_owned(), source: STILL_HELD.into() });
-        }
-        let holder = holder.map_or_else(|| "another biosweep".to_owned(), |holder| holder.name);
-        Err(StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER })
+        self.options.connect().await.map_err(|error| failed(place, error))
     }
 
-    /// Closes a connection and releases the store. The server may notice the end of a connection late, and until then
-    /// the next one, which may be ours, would find the store held.
-    async fn release(&self, mut connection: Connection) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut connection).await?;
-        connection.close().await
+    /// Closes a connection. It may be lost without the server's knowledge.
+    async fn release(&self, connection: Connection) -> Result<(), sqlx::Error> {
+        timeout(CLOSING, connection.close()).await.unwrap_or(Ok(()))
+    }
+
+    /// Lets another coordinator take over at once.
+    async fn give_up(&self) -> Result<(), sqlx::Error> {
+        match &self.leadership {
+            Some(leadership) => timeout(CLOSING, leadership.release()).await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
     }
 
     const fn is_only_read(&self) -> bool {
-        self.only_reads
+        self.leadership.is_none()
     }
 
     /// Whether the data read is that of the database: always.
@@ -96,10 +92,58 @@ impl Connector {
         connection.begin().await
     }
 
-    /// Another coordinator held the store between two of our connections.
-    fn taken(&self, place: &str) -> StoreError {
-        let holder = "another coordinator, which has written to it since".to_owned();
-        StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER }
+    fn leadership(&self) -> &Leadership {
+        self.leadership.as_ref().expect("a store that is open for writing")
+    }
+
+    /// Counts a transaction, and keeps the leadership until its end. `false` if the last one has another number, or if another
+    /// coordinator leads.
+    async fn count(&self, transaction: &mut Connection, last: i64) -> Result<bool, sqlx::Error> {
+        let counted = sqlx::query(COUNT).bind(last).bind(self.leadership().epoch).execute(transaction).await?;
+        Ok(counted.rows_affected() == 1)
+    }
+
+    /// The number of the last transaction; `None` if another coordinator leads.
+    async fn counted(&self, transaction: &mut Connection) -> Result<Option<i64>, sqlx::Error> {
+        let last = sqlx::query_scalar("SELECT last FROM commits, leader WHERE epoch = $1");
+        last.bind(self.leadership().epoch).fetch_optional(transaction).await
+    }
+
+    /// The result of a transaction, which ends when this process may no longer lead.
+    async fn while_leading<T>(
+        &self,
+        place: &str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let leadership = self.leadership();
+        leadership.check(place)?;
+        let done = tokio::select! {
+            biased;
+            done = work => done?,
+            error = leadership.ceased(place) => return Err(error),
+        };
+        leadership.confirmed(place).await?;
+        Ok(done)
+    }
+
+    /// The number of this leader.
+    fn epoch(&self) -> u64 {
+        self.leadership.as_ref().map_or(0, |leadership| leadership.epoch.unsigned_abs())
+    }
+
+    /// Tells others how to reach this process.
+    fn announce(&self, address: &str) {
+        self.leadership().announce(address);
+    }
+
+    /// Waits until another coordinator leads.
+    async fn succeeded(&self, place: &str) -> StoreError {
+        self.leadership().succeeded(place).await
+    }
+
+    /// The error of a transaction that another coordinator made impossible.
+    async fn taken(&self, place: &str) -> StoreError {
+        self.succeeded(place).await
     }
 }
 
@@ -110,18 +154,34 @@ impl Connector {
 pub async fn open(url: &str) -> Result<Sql, StoreError> {
     let (options, place) = options(url)?;
     let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
-    let connector = Connector { options: options.clone(), only_reads: false, backend: AtomicI32::default() };
-    let mut writer = connector.connect(&place).await.map_err(|error| match error {
+    let mut writer = writing(&options).connect().await.map_err(|error| refused(&error))?;
+    let found = sqlx::query_scalar("SELECT to_regclass('biosweep.leader') IS NOT NULL").fetch_one(&mut writer).await;
+    if !found.map_err(|error| refused(&error))? {
+        create(&mut writer).await.map_err(|error| refused(&error))?;
+        MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
+    }
+    let leadership = Leadership::take(options.clone(), &holder(), &place).await.map_err(|error| match error {
         StoreError::Failed { source, .. } | StoreError::Unavailable { source, .. } => {
             cannot_open(&place, source.to_string(), CHECK_ADDRESS)
         }
         other => other,
     })?;
-    let schema = sqlx::query("CREATE SCHEMA IF NOT EXISTS biosweep");
-    schema.execute(&mut writer).await.map_err(|error| refused(&error))?;
-    MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
-    let readers = readers(options, &place).await?;
-    Sql::new(connector, writer, readers, place).await
+    let connector = Connector { options: writing(&options), leadership: Some(leadership) };
+    let opened = async {
+        // A coordinator of another version may lead until now, so only the next leader migrates.
+        MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
+        let readers = readers(options, &place).await?;
+        Sql::new(connector, writer, readers, place.clone()).await
+    };
+    opened.await
+}
+
+/// Creates the schema. Coordinators that start at the same time wait for each other.
+async fn create(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    sqlx::query("CREATE SCHEMA IF NOT EXISTS biosweep").execute(&mut *transaction).await?;
+    transaction.commit().await
 }
 
 /// Opens the store for reading: no lock is taken, and nothing changes.
@@ -141,7 +201,7 @@ pub async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
         false => None,
     };
     check_version(&place, &MIGRATIONS, last, UPDATE)?;
-    Ok(Sql::to_read(Connector { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
+    Ok(Sql::to_read(Connector { options, leadership: None }, readers, place))
 }
 
 /// The options of connections, and the address for messages. An error if the host is a name and no thread can be
@@ -154,10 +214,11 @@ fn options(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
         limits::can_look_up(given.get_host())
             .map_err(|error| cannot_open(&place, error.to_string(), "then try again"))?;
     }
-    let name = format!("biosweep {}/{}", host(), std::process::id());
-    let options = given.application_name(&name).options([
+    let options = given.application_name(&holder()).options([
         ("search_path", SCHEMA),
         ("synchronous_commit", "on"),
+        // A table that exists already is no news.
+        ("client_min_messages", "warning"),
         // A coordinator on a machine that was lost must not hold the store for hours.
         ("tcp_keepalives_idle", "5"),
         ("tcp_keepalives_interval", "5"),
@@ -165,6 +226,16 @@ fn options(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
         ("tcp_user_timeout", "20000"),
     ]);
     Ok((options, place))
+}
+
+/// The options of connections for writing. A transaction whose coordinator is stopped or gone ends soon, because the next
+/// coordinator waits for it.
+fn writing(options: &PgConnectOptions) -> PgConnectOptions {
+    options.clone().options([
+        ("idle_in_transaction_session_timeout", "4000"),
+        ("lock_timeout", "10000"),
+        ("client_connection_check_interval", "1000"),
+    ])
 }
 
 async fn readers(options: PgConnectOptions, place: &str) -> Result<Pool<Db>, StoreError> {
@@ -185,31 +256,9 @@ fn place(options: &PgConnectOptions) -> String {
     }
 }
 
-fn host() -> String {
-    host_name().unwrap_or_else(|| "?".to_owned())
-}
-
-/// The holder of the store.
-struct Holder {
-    /// The server process of its connection.
-    backend: i32,
-    /// Its application name and address.
-    name: String,
-}
-
-async fn holder(connection: &mut Connection) -> Result<Option<Holder>, sqlx::Error> {
-    let found: Option<(i32, String, Option<String>)> = sqlx::query_as(
-        "SELECT pid, application_name, host(client_addr) FROM pg_stat_activity JOIN pg_locks USING (pid) \
-         WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = $1 \
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    )
-    .bind(LOCK)
-    .fetch_optional(connection)
-    .await?;
-    Ok(found.map(|(backend, name, address)| match address {
-        Some(address) => Holder { backend, name: format!("{name} at {address}") },
-        None => Holder { backend, name },
-    }))
+/// The name of this process for the messages of others.
+fn holder() -> String {
+    format!("biosweep {}/{}", host_name().unwrap_or_else(|| "?".to_owned()), std::process::id())
 }
 
 fn not_a_known_version(place: &str, error: &MigrateError) -> StoreError {
@@ -221,8 +270,8 @@ fn not_a_known_version(place: &str, error: &MigrateError) -> StoreError {
     }
 }
 
-/// Whether the operation may succeed later: connections (08), serialization (40), resources such as the disk (53),
-/// operator intervention (57), system errors (58).
+/// Whether the operation may succeed later: connections (08), transactions that took too long (25P03), serialization (40), resources such as the disk (53),
+/// locks (55), operator intervention (57), system errors (58).
 fn is_passing(code: &str) -> bool {
-    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+    ["08", "25P03", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
 }

@@ -10,6 +10,17 @@ use super::{Sql, open};
 use crate::conformance::samples::{ended, leased, noted, submission, sweep};
 use crate::{Store, StoreError};
 
+impl Sql {
+    /// Ends the renewals, as if the process was stopped.
+    fn stop_renewals(&self) {
+        self.connector.leadership().stop_renewals();
+    }
+
+    fn resume_renewals(&self) {
+        self.connector.leadership().resume_renewals();
+    }
+}
+
 async fn refusal(url: &str) -> String {
     match open(url).await {
         Err(error @ (StoreError::Open { .. } | StoreError::Locked { .. })) => error.to_string(),
@@ -29,7 +40,7 @@ async fn a_second_coordinator_is_refused_with_the_name_of_the_first() {
     let url = server.database("one");
     let first = begun(&url).await;
     let error = refusal(&url).await;
-    assert!(error.contains(&format!("/{} at 127.0.0.1; stop that coordinator", std::process::id())), "{error}");
+    assert!(error.contains(&format!("/{}; stop that coordinator", std::process::id())), "{error}");
     assert!(error.contains("/one is in use by biosweep "), "{error}");
     let other = open(&server.database("other")).await;
     assert!(other.is_ok(), "another database is another store");
@@ -38,23 +49,16 @@ async fn a_second_coordinator_is_refused_with_the_name_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_commit_waits_until_the_server_notices_a_lost_connection() {
+async fn a_lost_connection_is_opened_again() {
     let server = Server::start();
     let store = begun(&server.database("one")).await;
-    let broken = store.lose_the_connection().await;
-    let next = [ended(1, 0, 1, Outcome::Completed)];
-    for _ in 0..2 {
-        let error = store.commit(&next).await.expect_err("still held");
-        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    }
-    drop(broken);
-    let mut tries = 0;
-    while store.commit(&next).await.is_err() {
-        tries += 1;
-        assert!(tries < 100, "the lock ends with its holder");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    // The server may not have noticed: for it the connection is open.
+    let _broken = store.lose_the_connection().await;
+    store.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("by another connection");
+    store.meddle("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()").await;
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    store.commit(&[ended(1, 1, 1, Outcome::Completed)]).await.expect("the leadership is renewed by another connection");
 }
 
 #[tokio::test]
@@ -74,17 +78,87 @@ async fn a_commit_waits_for_a_server_that_died_and_keeps_all_earlier_commits() {
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads").len(), 1);
 }
 
+/// Opens the store as soon as it is free.
+async fn successor(url: &str) -> Sql {
+    for _ in 0..100 {
+        match open(url).await {
+            Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
+            opened => return opened.expect("a store"),
+        }
+    }
+    panic!("the store stays held");
+}
+
 #[tokio::test]
-async fn a_coordinator_that_lost_the_store_writes_no_more() {
+async fn a_coordinator_that_does_not_renew_is_followed_and_writes_no_more() {
     let server = Server::start();
     let url = server.database("one");
     let first = begun(&url).await;
-    // As after a network failure: the server releases the lock of the first one.
-    first.meddle("SELECT pg_advisory_unlock_all()").await;
-    let second = open(&url).await.expect("free");
-    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a valid batch");
-    let error = first.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect_err("no longer its own");
+    first.announce("http://127.0.0.1:7");
+    first.stop_renewals();
+    let early = first.commit(&[ended(1, 0, 1, Outcome::Completed)]).await;
+    early.expect("it still leads");
+    let refused = open(&url).await.expect_err("it still leads");
+    assert!(matches!(refused, StoreError::Locked { address: None, .. }), "no renewal has said how: {refused}");
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    let unknown = first.commit(&[ended(1, 1, 1, Outcome::Completed)]).await.expect_err("it does not know");
+    assert!(matches!(unknown, StoreError::Unavailable { .. }), "{unknown}");
+    let second = successor(&url).await;
+    assert!(second.epoch() > first.epoch());
+    second.commit(&[ended(1, 1, 1, Outcome::Completed)]).await.expect("a valid batch");
+    assert_eq!(second.restore().await.expect("restores").sweeps[0].done, [(0, 2)]);
+
+    // It is as if the first one was stopped, and runs on as if no time had passed.
+    first.resume_renewals();
+    let error = first.commit(&[ended(1, 2, 1, Outcome::Completed)]).await.expect_err("no longer its own");
+    assert!(matches!(error, StoreError::Locked { .. } | StoreError::Unavailable { .. }), "{error}");
+    let error = first.succeeded().await;
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    let error = first.commit(&[ended(1, 2, 1, Outcome::Completed)]).await.expect_err("no longer its own");
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert_eq!(second.restore().await.expect("restores").sweeps[0].done, [(0, 2)]);
+}
+
+#[tokio::test]
+async fn a_coordinator_that_stops_inside_a_transaction_is_followed_and_its_transaction_is_not_committed() {
+    let server = Server::start();
+    let url = server.database("one");
+    let first = begun(&url).await;
+    first.meddle("BEGIN").await;
+    first
+        .meddle("WITH leads AS (SELECT FROM leader FOR KEY SHARE) UPDATE commits SET last = last + 1 FROM leads")
+        .await;
+    first.stop_renewals();
+    let second = successor(&url).await;
+    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a valid batch");
+    let late = first.try_to_meddle("COMMIT").await;
+    assert!(late.is_err(), "the server has ended the transaction");
+}
+
+#[tokio::test]
+async fn a_leader_goes_on_after_a_restart_of_the_server_and_a_closed_one_is_followed_at_once() {
+    let mut server = Server::start();
+    let url = server.database("one");
+    let store = begun(&url).await;
+    store.announce("http://127.0.0.1:7");
+    server.kill();
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    let unknown = store.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect_err("no server");
+    assert!(matches!(unknown, StoreError::Unavailable { .. }), "{unknown}");
+    server.resume();
+    let mut tries = 0;
+    while let Err(error) = store.commit(&[ended(1, 0, 1, Outcome::Completed)]).await {
+        assert!(matches!(error, StoreError::Unavailable { .. }) && tries < 100, "{error}");
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let refused = open(&url).await.expect_err("it leads again");
+    assert!(
+        matches!(&refused, StoreError::Locked { address: Some(at), .. } if at == "http://127.0.0.1:7"),
+        "{refused}"
+    );
+    store.close().await;
+    assert!(open(&url).await.is_ok(), "at once");
 }
 
 #[tokio::test]
@@ -101,6 +175,7 @@ async fn a_database_of_the_second_version_opens_and_has_no_notes() {
     let url = server.database("one");
     let store = begun(&url).await;
     // What later migrations added is taken away again.
+    store.meddle("DROP TABLE leader").await;
     store.meddle("DROP TABLE enrolled_workers").await;
     store.meddle("DROP TABLE tokens").await;
     store.meddle("ALTER TABLE sweeps DROP COLUMN note").await;
@@ -120,8 +195,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     let url = server.database("one");
     let store = begun(&url).await;
     store.meddle("INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), TRUE, '', 0)").await;
-    store.meddle("SELECT pg_advisory_unlock_all()").await;
-    drop(store);
+    store.close().await;
     let error = refusal(&url).await;
     assert!(error.contains("written by another version of biosweep; use the biosweep that wrote it"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! The operations of a store, for the database that compiles this module.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::views::{IncompleteCause, SweepView};
@@ -8,12 +10,16 @@ use biosweep_scheduler::record::{
     AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow,
     TrialResult,
 };
-use sqlx::Pool;
 use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, Pool};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::{Connection, Connector, Db, access, failed, read, restore, write};
 use crate::{Store, StoreError, storable};
+
+/// The time limit of one operation: far more than a large one takes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A store in a database. Writes use one connection, which holds the store. Reads use others, which see all earlier
 /// commits.
@@ -23,7 +29,7 @@ pub struct Sql {
     pub(super) readers: Pool<Db>,
     place: String,
     /// Opens connections for writing. Dropped last, because it may hold the lock of the store.
-    connector: Connector,
+    pub(super) connector: Connector,
 }
 
 /// The connection for writing.
@@ -70,10 +76,10 @@ impl Sql {
     ) -> Result<(), StoreError> {
         let unavailable = |error| failed(&self.place, error);
         let mut transaction = self.connector.begin(connection).await.map_err(unavailable)?;
-        let counted = sqlx::query("UPDATE commits SET last = $1 + 1 WHERE last = $1").bind(last);
-        if counted.execute(&mut *transaction).await.map_err(unavailable)?.rows_affected() == 0 {
-            let found = last_commit(&mut transaction).await.map_err(unavailable)?;
-            return if *uncertain && found == last + 1 { Ok(()) } else { Err(self.connector.taken(&self.place)) };
+        if !self.connector.count(&mut transaction, last).await.map_err(unavailable)? {
+            let found = self.connector.counted(&mut transaction).await.map_err(unavailable)?;
+            let is_written = *uncertain && found == Some(last + 1);
+            return if is_written { Ok(()) } else { Err(self.connector.taken(&self.place).await) };
         }
         write::records(&mut transaction, &self.place, records, ids).await?;
         *uncertain = true;
@@ -96,9 +102,14 @@ impl Sql {
 impl Sql {
     /// Executes a statement on the connection for writing, without the store's bookkeeping.
     pub(super) async fn meddle(&self, statement: &'static str) {
+        self.try_to_meddle(statement).await.expect("a statement");
+    }
+
+    /// Tries to execute one.
+    pub(super) async fn try_to_meddle(&self, statement: &'static str) -> Result<(), sqlx::Error> {
         let mut writing = self.writing.lock().await;
         let connection = writing.connection.as_mut().expect("no failure before");
-        sqlx::query(statement).execute(connection).await.expect("a statement");
+        sqlx::query(statement).execute(connection).await.map(drop)
     }
 
     /// The number that a statement on that connection returns.
@@ -120,6 +131,25 @@ impl Sql {
     }
 }
 
+/// The result of an operation of the database, which may be gone without a sign. Whether the operation took place is unknown then.
+async fn limited<T>(work: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(StoreError::Silent { seconds: PATIENCE.as_secs() }))
+}
+
+/// Reads with a connection of the pool. One that does not answer in time is not used again.
+macro_rules! read {
+    ($store:ident, |$reader:ident| $query:expr) => {{
+        let mut $reader = $store.reader().await?;
+        match timeout(PATIENCE, async { $query.await }).await {
+            Ok(read) => $store.sound(read),
+            Err(_) => {
+                drop($reader.detach());
+                Err(StoreError::Silent { seconds: PATIENCE.as_secs() })
+            }
+        }
+    }};
+}
+
 async fn last_commit(connection: &mut Connection) -> Result<i64, sqlx::Error> {
     let (last,) = sqlx::query_as("SELECT last FROM commits").fetch_one(connection).await?;
     Ok(last)
@@ -136,11 +166,12 @@ impl Store for Sql {
         let mut writing = self.writing.lock().await;
         let mut connection = match writing.connection.take() {
             Some(connection) => connection,
-            None => self.connector.connect(&self.place).await?,
+            None => limited(self.connector.connect(&self.place)).await?,
         };
         let (last, mut uncertain) = (writing.last, writing.uncertain);
         let mut ids = std::mem::take(&mut writing.ids);
-        let written = self.write(&mut connection, records, last, &mut uncertain, &mut ids).await;
+        let work = limited(self.write(&mut connection, records, last, &mut uncertain, &mut ids));
+        let written = self.connector.while_leading(&self.place, work).await;
         match &written {
             Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false, ids },
             Err(_) => {
@@ -155,62 +186,66 @@ impl Store for Sql {
     }
 
     async fn id(&self) -> Result<Option<StoreId>, StoreError> {
-        restore::id(&mut *self.reader().await?, &self.place).await
+        read!(self, |reader| restore::id(&mut reader, &self.place))
     }
 
     async fn restore(&self) -> Result<Restored, StoreError> {
         // All queries of a restoration are in one transaction, so they see the same state.
-        let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
-        self.sound(restore::restored(&mut transaction, &self.place).await)
+        read!(self, |reader| async {
+            let mut transaction = reader.begin().await.map_err(|error| failed(&self.place, error))?;
+            restore::restored(&mut transaction, &self.place).await
+        })
     }
 
     async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
-        let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
-        self.sound(restore::restored_sweep(&mut transaction, &self.place, id).await)
+        read!(self, |reader| async {
+            let mut transaction = reader.begin().await.map_err(|error| failed(&self.place, error))?;
+            restore::restored_sweep(&mut transaction, &self.place, id).await
+        })
     }
 
     async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
-        self.sound(read::failures(&mut *self.reader().await?, &self.place, id).await)
+        read!(self, |reader| read::failures(&mut reader, &self.place, id))
     }
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
-        self.sound(read::sweeps(&mut *self.reader().await?, &self.place).await)
+        read!(self, |reader| read::sweeps(&mut reader, &self.place))
     }
 
     async fn summaries(&self) -> Result<Vec<SweepView>, StoreError> {
-        self.sound(read::summaries(&mut *self.reader().await?, &self.place).await)
+        read!(self, |reader| read::summaries(&mut reader, &self.place))
     }
 
     async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError> {
-        self.sound(read::is_deleted(&mut *self.reader().await?, &self.place, id).await)
+        read!(self, |reader| read::is_deleted(&mut reader, &self.place, id))
     }
 
     async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError> {
-        self.sound(read::taken_over_from(&mut *self.reader().await?, &self.place, id).await)
+        read!(self, |reader| read::taken_over_from(&mut reader, &self.place, id))
     }
 
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
-        self.sound(read::sweep(&mut *self.reader().await?, &self.place, id).await)
+        read!(self, |reader| read::sweep(&mut reader, &self.place, id))
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetRow>, StoreError> {
-        self.sound(read::datasets(&mut *self.reader().await?, &self.place).await)
+        read!(self, |reader| read::datasets(&mut reader, &self.place))
     }
 
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
-        self.sound(read::results(&mut *self.reader().await?, &self.place, id, from, limit).await)
+        read!(self, |reader| read::results(&mut reader, &self.place, id, from, limit))
     }
 
     async fn outcomes(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<OutcomeRow>, StoreError> {
-        self.sound(read::outcomes(&mut *self.reader().await?, &self.place, id, from, limit).await)
+        read!(self, |reader| read::outcomes(&mut reader, &self.place, id, from, limit))
     }
 
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
-        self.sound(read::curves(&mut *self.reader().await?, &self.place, id, from, limit).await)
+        read!(self, |reader| read::curves(&mut reader, &self.place, id, from, limit))
     }
 
     async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError> {
-        self.sound(read::sources(&mut *self.reader().await?, &self.place, id, from, limit).await)
+        read!(self, |reader| read::sources(&mut reader, &self.place, id, from, limit))
     }
 
     async fn keyed(
@@ -219,19 +254,31 @@ impl Store for Sql {
         greatest: TrialKey,
         limit: u32,
     ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
-        self.sound(read::keyed(&mut *self.reader().await?, &self.place, (least, greatest), limit).await)
+        read!(self, |reader| read::keyed(&mut reader, &self.place, (least, greatest), limit))
     }
 
     async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
-        self.sound(read::incomplete_attempts(&mut *self.reader().await?, &self.place, id, limit).await)
+        read!(self, |reader| read::incomplete_attempts(&mut reader, &self.place, id, limit))
     }
 
     async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError> {
-        self.sound(read::incomplete_causes(&mut *self.reader().await?, &self.place, id, limit).await)
+        read!(self, |reader| read::incomplete_causes(&mut reader, &self.place, id, limit))
     }
 
     async fn access(&self) -> Result<AccessRows, StoreError> {
-        self.sound(access::rows(&mut *self.reader().await?, &self.place).await)
+        read!(self, |reader| access::rows(&mut reader, &self.place))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.connector.epoch()
+    }
+
+    fn announce(&self, address: &str) {
+        self.connector.announce(address);
+    }
+
+    async fn succeeded(&self) -> StoreError {
+        self.connector.succeeded(&self.place).await
     }
 
     async fn close(&self) {
@@ -241,5 +288,7 @@ impl Store for Sql {
             let released = self.connector.release(connection).await;
             released.unwrap_or_else(|error| tracing::warn!(%error, "closing the store"));
         }
+        let given_up = self.connector.give_up().await;
+        given_up.unwrap_or_else(|error| tracing::warn!(%error, "others cannot take over at once"));
     }
 }

@@ -112,10 +112,48 @@ impl Connector {
         }
     }
 
+    /// The store stays held until the end of this value.
+    async fn give_up(&self) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    /// Counts a transaction; `false` if the last one has another number.
+    async fn count(&self, transaction: &mut Connection, last: i64) -> Result<bool, sqlx::Error> {
+        let counted = sqlx::query("UPDATE commits SET last = $1 + 1 WHERE last = $1").bind(last);
+        Ok(counted.execute(transaction).await?.rows_affected() == 1)
+    }
+
+    /// The number of the last transaction.
+    async fn counted(&self, transaction: &mut Connection) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar("SELECT last FROM commits").fetch_optional(transaction).await
+    }
+
+    /// The result of a transaction. The lock of the home is held all the time.
+    async fn while_leading<T>(
+        &self,
+        _place: &str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        work.await
+    }
+
+    /// Coordinators that follow each other are not told apart, because no two run at a time.
+    const fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// The home has its own file for this.
+    const fn announce(&self, _address: &str) {}
+
+    /// The lock ends with this process.
+    async fn succeeded(&self, _place: &str) -> StoreError {
+        std::future::pending().await
+    }
+
     /// Another program wrote to the file in spite of the lock.
-    fn taken(&self, place: &str) -> StoreError {
+    async fn taken(&self, place: &str) -> StoreError {
         let holder = "another program that ignored its lock".to_owned();
-        StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER }
+        StoreError::Locked { place: place.to_owned(), holder, address: None, next_step: STOP_THE_OTHER }
     }
 }
 
@@ -273,7 +311,7 @@ fn lock(path: &Path, store: &str) -> Result<File, StoreError> {
             let known = file.read_to_string(&mut process).is_ok() && !process.trim().is_empty();
             let holder =
                 if known { format!("biosweep process {}", process.trim()) } else { "another biosweep".to_owned() };
-            Err(StoreError::Locked { place: store.to_owned(), holder, next_step: STOP_THE_OTHER })
+            Err(StoreError::Locked { place: store.to_owned(), holder, address: None, next_step: STOP_THE_OTHER })
         }
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
