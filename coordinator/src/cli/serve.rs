@@ -8,6 +8,7 @@ use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_server::access::authority::{Authority, folder_of};
+use biosweep_server::grpc::health::HealthPort;
 use biosweep_server::host::{Host, HostOptions, Lifetime, Protection, Scope};
 use clap::Args;
 
@@ -21,6 +22,10 @@ pub(crate) struct ServeArgs {
     /// Address to listen on: HOST:PORT, a HOST, or a PORT on this machine only
     #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS", value_parser = listen)]
     listen: Listen,
+    /// Another address for health checks without TLS, such as those of Kubernetes: it serves grpc.health.v1 only. The service
+    /// `readiness` serves while the coordinator takes requests, `liveness` as long as it runs
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    health_listen: Option<Listen>,
     /// Folder with the certificates, as `biosweep certs init` makes it [default: HOME/certs, if it exists]
     #[arg(long, value_name = "DIR", conflicts_with = "insecure")]
     certs: Option<PathBuf>,
@@ -83,11 +88,11 @@ fn listen(text: &str) -> Result<Listen, String> {
 }
 
 impl Listen {
-    /// The address. Of a name with several addresses, an IPv4 address is preferred.
-    async fn address(&self) -> Result<SocketAddr, Failure> {
+    /// The address. Of a name with several addresses, an IPv4 address is preferred. `flag` is the flag that gave it.
+    async fn address(&self, flag: &str) -> Result<SocketAddr, Failure> {
         let unknown = |why: String| {
             Failure::bad_input(format!(
-                "the address of `{}` is unknown: {why}; give another one to --listen, such as 127.0.0.1:{}",
+                "the address of `{}` is unknown: {why}; give another one to {flag}, such as 127.0.0.1:{}",
                 self.host, self.port
             ))
         };
@@ -114,6 +119,7 @@ fn host_name() -> String {
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {
+    let health = health_port(args).await?;
     let started = tokio::select! {
         started = start(args, home) => started,
         signal = stop.requested() => {
@@ -122,6 +128,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
         }
     };
     let mut host = started?;
+    set_ready(health.as_ref(), true).await;
     say(format_args!("serving {} on {}", home.display(), host.url()));
     let scheme = if host.connection.authority().is_some() { "https" } else { "http" };
     let url = args.listen.url(host.address, scheme);
@@ -140,8 +147,30 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
         }
         error = host.failed() => return Err(error.into()),
     }
-    stop_host(host, stop).await?;
+    set_ready(health.as_ref(), false).await;
+    let stopped = stop_host(host, stop).await;
+    if let Some(health) = health {
+        health.close().await;
+    }
+    stopped?;
     Ok(Exit::Done)
+}
+
+/// Opens the port for health checks, if there is one. It listens before the state is loaded, which may take long.
+async fn health_port(args: &ServeArgs) -> Result<Option<HealthPort>, Failure> {
+    let Some(listen) = &args.health_listen else { return Ok(None) };
+    let address = listen.address("--health-listen").await?;
+    let port = HealthPort::open(address).await.map_err(|error| {
+        Failure::environment(format!("cannot listen on {address}: {error}; choose another with --health-listen"))
+    })?;
+    say(format_args!("health   {}", port.address));
+    Ok(Some(port))
+}
+
+async fn set_ready(health: Option<&HealthPort>, is_ready: bool) {
+    if let Some(health) = health {
+        health.set_ready(is_ready).await;
+    }
 }
 
 /// Resolves the address and starts the coordinator.
@@ -157,7 +186,7 @@ async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
     let options = HostOptions {
         home,
         store: args.store.url(),
-        listen: args.listen.address().await?,
+        listen: args.listen.address("--listen").await?,
         protection,
         page_hosts: &page_hosts,
         scope: Scope::All,
@@ -209,7 +238,7 @@ mod tests {
     async fn the_printed_url_is_reachable_for_workers() {
         let url = async |text: &str| {
             let listen = listen(text).expect("an address");
-            listen.url(listen.address().await.expect("it resolves"), "http")
+            listen.url(listen.address("--listen").await.expect("it resolves"), "http")
         };
         assert_eq!(url("127.0.0.1:80").await, "http://127.0.0.1:80");
         assert_eq!(url("[::1]:80").await, "http://[::1]:80");
