@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run wheels test postgresql readers tex browser torch slurm lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run wheels deb test postgresql readers tex browser torch slurm kubernetes lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,12 @@ run: build ## Run the quickstart sweep on embedded data, to results and figures
 wheels: setup ## Build the Python wheels of both programs into dist
 	deploy/python/build.sh -p biosweep -p biosweep-worker $(ALL_FEATURES)
 
+deb: build ## Make a Debian package of the coordinator and command line into dist
+	deploy/debian/build.sh dist
+
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: setup postgresql readers tex browser torch slurm lint ## Run every check and test
+test: setup postgresql readers tex browser torch slurm kubernetes lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
 	@if [ "$$CI" = true ]; then deploy/python/build.sh --workspace --bins --tests $(ALL_FEATURES); fi
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
@@ -51,6 +54,9 @@ torch: setup
 
 slurm: setup
 	@if [ "$$CI" = true ]; then deploy/setup/tests/slurm.sh; fi
+
+kubernetes: setup
+	@if [ "$$CI" = true ]; then deploy/setup/tests/kubernetes.sh; fi
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

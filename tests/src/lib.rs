@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cluster;
 pub mod disk;
 pub mod hostile;
+pub mod kubernetes;
 pub mod mlflow;
 pub mod network;
 pub mod postgres;

@@ -1,8 +1,11 @@
 //! Views of the scheduler's sweeps and workers, for users.
 
+use std::collections::BTreeSet;
+
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SweepView, WorkerView};
 use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
+use biosweep_common::workers::capability::{Capabilities, Requirement};
 
 use crate::record::SweepRow;
 use crate::scheduler::Scheduler;
@@ -33,7 +36,49 @@ pub fn sweep_view(row: &SweepRow) -> SweepView {
     }
 }
 
+/// Workers that are alike, started and ended together by an autoscaler.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// The kind of their device, such as `cuda`; `None` if it does not matter.
+    pub device: Option<String>,
+    /// Their labels; `None` if they do not matter.
+    pub labels: Option<BTreeSet<String>>,
+}
+
+impl Pool {
+    /// Whether the workers have the device and the labels that a sweep requires. A pool does not say how much memory they have.
+    fn meets(&self, requirement: &Requirement) -> bool {
+        let device = self.device.as_deref().or(requirement.device.as_deref()).unwrap_or_default().to_owned();
+        let labels = self.labels.as_ref().unwrap_or(&requirement.labels).clone();
+        requirement.is_met_by(&Capabilities { device, memory_bytes: u64::MAX, labels })
+    }
+
+    /// Whether a worker could be one of them. Of a worker that has not connected since the coordinator's start nothing is known.
+    fn includes(&self, worker: &Capabilities) -> bool {
+        if worker.device.is_empty() {
+            return true;
+        }
+        let alike = Requirement { device: self.device.clone(), ..Requirement::default() };
+        alike.is_met_by(worker) && self.labels.as_ref().is_none_or(|labels| *labels == worker.labels)
+    }
+}
+
 impl Scheduler {
+    /// Number of trajectories that workers of a pool may train or are training: of one running sweep, or of all. Trajectories that
+    /// await the result of another sweep are not counted, because they need no worker.
+    pub fn outstanding(&self, pool: &Pool, sweep: Option<SweepId>) -> u64 {
+        let counts = |other: &&Sweep| other.row.state == SweepState::Running && sweep.is_none_or(|id| id == other.id());
+        let of_pool = |lease: &&Lease| {
+            self.workers.get(lease.worker).is_some_and(|worker| pool.includes(&worker.description.capabilities))
+        };
+        let of_sweep = |sweep: &Sweep| {
+            let pending = if pool.meets(&sweep.spec.execution.require) { sweep.pending.len() } else { 0 };
+            let leases = self.leases.of_sweep(sweep.id()).map(|(_, lease)| lease).filter(of_pool);
+            pending + leases.map(|lease| lease.open.len() as u64).sum::<u64>()
+        };
+        self.sweeps.values().filter(counts).map(of_sweep).sum()
+    }
+
     /// The view of a sweep that has not ended; `None` if the sweep has ended or is unknown.
     pub fn sweep_view(&self, id: SweepId) -> Option<SweepView> {
         self.sweeps.get(&id).map(|sweep| self.view(sweep))

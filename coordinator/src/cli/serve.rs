@@ -8,6 +8,7 @@ use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_server::access::authority::{Authority, folder_of};
+use biosweep_server::grpc::health::HealthPort;
 use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Protection, Scope};
 use biosweep_store::StoreError;
 use clap::Args;
@@ -22,6 +23,10 @@ pub(crate) struct ServeArgs {
     /// Address to listen on: HOST:PORT, a HOST, or a PORT on this machine only
     #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS", value_parser = listen)]
     listen: Listen,
+    /// Another address for health checks without TLS, such as those of Kubernetes: it serves grpc.health.v1 only. The service
+    /// `readiness` serves while the coordinator takes requests, `liveness` as long as it runs
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    health_listen: Option<Listen>,
     /// Folder with the certificates, as `biosweep certs init` makes it [default: HOME/certs, if it exists]
     #[arg(long, value_name = "DIR", conflicts_with = "insecure")]
     certs: Option<PathBuf>,
@@ -87,11 +92,11 @@ fn listen(text: &str) -> Result<Listen, String> {
 }
 
 impl Listen {
-    /// The address. Of a name with several addresses, an IPv4 address is preferred.
-    async fn address(&self) -> Result<SocketAddr, Failure> {
+    /// The address. Of a name with several addresses, an IPv4 address is preferred. `flag` is the flag that gave it.
+    async fn address(&self, flag: &str) -> Result<SocketAddr, Failure> {
         let unknown = |why: String| {
             Failure::bad_input(format!(
-                "the address of `{}` is unknown: {why}; give another one to --listen, such as 127.0.0.1:{}",
+                "the address of `{}` is unknown: {why}; give another one to {flag}, such as 127.0.0.1:{}",
                 self.host, self.port
             ))
         };
@@ -118,6 +123,16 @@ fn host_name() -> String {
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {
+    let health = health_port(args).await?;
+    let ended = serve(args, home, stop, health.as_ref()).await;
+    if let Some(health) = health {
+        health.close().await;
+    }
+    ended
+}
+
+/// Serves until it is stopped. With `--standby` it may lead the store several times.
+async fn serve(args: &ServeArgs, home: &Path, stop: &Stop, health: Option<&HealthPort>) -> Result<Exit, Failure> {
     loop {
         let started = tokio::select! {
             started = start(args, home) => started,
@@ -127,17 +142,20 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
             }
         };
         let mut host = started?;
+        set_ready(health, true).await;
         say(format_args!("serving {} on {}", home.display(), host.url()));
         introduce(args, &host);
         tokio::select! {
             signal = stop.requested() => {
                 say(format_args!("{}; workers continue training and wait for the coordinator", signal.reason()));
+                set_ready(health, false).await;
                 stop_host(host, stop).await?;
                 return Ok(Exit::Done);
             }
             error = host.failed() => match error {
                 HostError::Store(StoreError::Locked { holder, .. }) if args.standby => {
                     say(format_args!("{holder} has taken over the store"));
+                    set_ready(health, false).await;
                     host.abandon().await;
                 }
                 error => return Err(error.into()),
@@ -162,6 +180,23 @@ fn introduce(args: &ServeArgs, host: &Host) {
     }
 }
 
+/// Opens the port for health checks, if there is one. It listens before the state is loaded, which may take long.
+async fn health_port(args: &ServeArgs) -> Result<Option<HealthPort>, Failure> {
+    let Some(listen) = &args.health_listen else { return Ok(None) };
+    let address = listen.address("--health-listen").await?;
+    let port = HealthPort::open(address).await.map_err(|error| {
+        Failure::environment(format!("cannot listen on {address}: {error}; choose another with --health-listen"))
+    })?;
+    say(format_args!("health   {}", port.address));
+    Ok(Some(port))
+}
+
+async fn set_ready(health: Option<&HealthPort>, is_ready: bool) {
+    if let Some(health) = health {
+        health.set_ready(is_ready).await;
+    }
+}
+
 /// Resolves the address and starts the coordinator.
 async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
     let own = folder_of(home);
@@ -175,7 +210,7 @@ async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
     let options = HostOptions {
         home,
         store: args.store.url(),
-        listen: args.listen.address().await?,
+        listen: args.listen.address("--listen").await?,
         protection,
         page_hosts: &page_hosts,
         scope: Scope::All,
@@ -228,7 +263,7 @@ mod tests {
     async fn the_printed_url_is_reachable_for_workers() {
         let url = async |text: &str| {
             let listen = listen(text).expect("an address");
-            listen.url(listen.address().await.expect("it resolves"), "http")
+            listen.url(listen.address("--listen").await.expect("it resolves"), "http")
         };
         assert_eq!(url("127.0.0.1:80").await, "http://127.0.0.1:80");
         assert_eq!(url("[::1]:80").await, "http://[::1]:80");

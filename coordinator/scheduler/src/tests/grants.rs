@@ -4,6 +4,7 @@ use biosweep_common::protocol::bounds::{LANES_MAX, lanes_of_bundle};
 
 use super::*;
 use crate::record::QuarantineRow;
+use crate::status::Pool;
 
 /// A sweep of `seeds` trajectories of one shape. `top` are lines at the top of the spec.
 pub(crate) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
@@ -151,6 +152,35 @@ fn the_most_expensive_shape_is_granted_first() {
         [("dtp", 4), ("bp", 4), ("dtp", 2), ("bp", 2), ("bp", 1), ("dtp", 1)],
         "shapes of equal cost keep their order"
     );
+}
+
+#[test]
+fn pending_and_running_trajectories_are_outstanding_for_the_pools_that_may_train_them() {
+    let mut world = World::with(plain(9, ""));
+    let fast = world.submit(3, plain(5, "reuse = false\nrequire = { device = \"cuda\", labels = [\"fast\"] }"));
+    let pool = |device: Option<&str>, labels: Option<&[&str]>| Pool {
+        device: device.map(str::to_owned),
+        labels: labels.map(|labels| labels.iter().map(ToString::to_string).collect()),
+    };
+    let (any, cpu, fast_gpu) = (pool(None, None), pool(Some("cpu"), Some(&[])), pool(Some("cuda"), Some(&["fast"])));
+    let outstanding = |world: &World| [&any, &cpu, &fast_gpu].map(|pool| world.scheduler.outstanding(pool, None));
+    assert_eq!(outstanding(&world), [14, 9, 14]);
+    assert_eq!(world.scheduler.outstanding(&cpu, Some(fast)), 0);
+    assert_eq!(world.scheduler.outstanding(&fast_gpu, Some(fast)), 5);
+
+    // Two lanes in training count for the pool of their worker only, until they have ended.
+    let (id, grant) = world.work(7, 2);
+    assert_eq!(outstanding(&world), [14, 9, 12]);
+    world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(outstanding(&world), [13, 8, 12]);
+
+    world.apply(Event::Paused(world.sweep));
+    assert_eq!(outstanding(&world), [5, 0, 5]);
+    world.apply(Event::Resumed(world.sweep));
+    world.apply(Event::Cancelled(fast));
+    assert_eq!(world.scheduler.outstanding(&any, None), world.scheduler.outstanding(&cpu, None));
+    world.apply(Event::Cancelled(world.sweep));
+    assert_eq!(outstanding(&world), [0; 3]);
 }
 
 #[test]

@@ -22,6 +22,11 @@ const METHODS: &[(&str, Needs)] = &[
     ("/grpc.health.v1.Health/Check", Needs::Nothing),
     ("/grpc.health.v1.Health/Watch", Needs::Nothing),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Needs::User(Role::Viewer)),
+    ("/externalscaler.ExternalScaler/IsActive", Needs::User(Role::Viewer)),
+    ("/externalscaler.ExternalScaler/StreamIsActive", Needs::User(Role::Viewer)),
+    ("/externalscaler.ExternalScaler/GetMetricSpec", Needs::User(Role::Viewer)),
+    ("/externalscaler.ExternalScaler/GetMetrics", Needs::User(Role::Viewer)),
+    ("/externalscaler.ExternalScaler/StreamMetricSpec", Needs::User(Role::Viewer)),
     ("/biosweep.v1.Access/Enrol", Needs::WorkerToken),
     ("/biosweep.v1.Access/Renew", Needs::Worker),
     ("/biosweep.v1.Access/CreateToken", Needs::User(Role::Operator)),
@@ -86,7 +91,7 @@ mod tests {
     use biosweep_common::vocabulary::access::token::TokenId;
     use biosweep_common::vocabulary::ids::WorkerId;
     use biosweep_common::vocabulary::time::WallTime;
-    use biosweep_proto::v1;
+    use biosweep_proto::{externalscaler, v1};
     use prost::Message as _;
     use uuid::Uuid;
 
@@ -95,8 +100,12 @@ mod tests {
     #[test]
     fn every_method_that_is_served_is_in_the_table_and_no_other() {
         let mut served = BTreeSet::new();
-        let descriptors =
-            [v1::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET, tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET];
+        let descriptors = [
+            v1::DESCRIPTORS,
+            externalscaler::DESCRIPTORS,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        ];
         for bytes in descriptors {
             let files = prost_types::FileDescriptorSet::decode(bytes).expect("descriptors");
             for file in files.file {
@@ -124,8 +133,8 @@ mod tests {
         assert_eq!(allowed(&Caller::Nobody), 2, "health");
         assert_eq!(allowed(&holder(Role::Worker)), 3, "health and enrolment");
         assert_eq!(allowed(&worker), 5, "health, renewal and its own service");
-        assert_eq!(allowed(&holder(Role::Viewer)), 2 + 1 + 9);
-        assert_eq!(allowed(&holder(Role::Submitter)), 2 + 1 + 9 + 7);
-        assert_eq!(allowed(&holder(Role::Operator)), 2 + 1 + 9 + 7 + 2 + 3);
+        assert_eq!(allowed(&holder(Role::Viewer)), 2 + 1 + 5 + 9);
+        assert_eq!(allowed(&holder(Role::Submitter)), 2 + 1 + 5 + 9 + 7);
+        assert_eq!(allowed(&holder(Role::Operator)), 2 + 1 + 5 + 9 + 7 + 2 + 3);
     }
 }

@@ -19,8 +19,10 @@ use super::{Admission, Browser, GrpcConnection, SILENCE};
 
 /// The pause after the system refused a connection, because it would refuse the next one too.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Open files that are reserved for the store, logs and the runtime.
-const FILES_OF_OTHERS: u64 = 40;
+/// Maximum number of connections to the port for health checks.
+const CHECKS_MAX: usize = 16;
+/// Open files that are reserved for the store, logs, the runtime and health checks.
+const FILES_OF_OTHERS: u64 = 40 + CHECKS_MAX as u64;
 /// Number of connections that are always accepted.
 const CONNECTIONS_MIN: u64 = 8;
 /// Maximum number of connections of browsers, and their part of all connections: the others are for workers and commands.
@@ -37,10 +39,30 @@ pub(crate) fn accept(
     admission: Admission,
     tasks: &TaskTracker,
 ) -> (impl Stream<Item = io::Result<GrpcConnection>> + use<>, mpsc::Receiver<Browser>) {
+    let connections = limits::open_files().saturating_sub(FILES_OF_OTHERS).max(CONNECTIONS_MIN);
+    let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+    accept_at_most(connections, listener, admission, tasks)
+}
+
+/// The accepted connections of the port for health checks, which is without TLS. A browser is refused.
+pub(crate) fn accept_checks(
+    listener: TcpListener,
+    tasks: &TaskTracker,
+) -> impl Stream<Item = io::Result<GrpcConnection>> + use<> {
+    let (callers, _no_browsers) = accept_at_most(CHECKS_MAX, listener, Admission::Everybody, tasks);
+    callers
+}
+
+fn accept_at_most(
+    connections: usize,
+    listener: TcpListener,
+    admission: Admission,
+    tasks: &TaskTracker,
+) -> (impl Stream<Item = io::Result<GrpcConnection>> + use<>, mpsc::Receiver<Browser>) {
     let (out, callers) = mpsc::channel(WAITING);
     let (to_page, browsers) = mpsc::channel(WAITING);
     // The task ends when the receiver of callers is dropped.
-    tasks.spawn(async move { Entrance::new(listener, admission, out, to_page).accept().await });
+    tasks.spawn(async move { Entrance::new(connections, listener, admission, out, to_page).accept().await });
     (ReceiverStream::new(callers).map(Ok), browsers)
 }
 
@@ -49,7 +71,9 @@ struct Entrance {
     admission: Admission,
     out: mpsc::Sender<GrpcConnection>,
     to_page: mpsc::Sender<Browser>,
-    /// One permit for each possible connection.
+    /// Maximum number of connections.
+    connections: usize,
+    /// One permit for each of them.
     room: Arc<Semaphore>,
     /// One permit for each possible connection of a browser.
     browsers: Arc<Semaphore>,
@@ -63,18 +87,18 @@ struct Entrance {
 
 impl Entrance {
     fn new(
+        connections: usize,
         listener: TcpListener,
         admission: Admission,
         out: mpsc::Sender<GrpcConnection>,
         to_page: mpsc::Sender<Browser>,
     ) -> Self {
-        let connections = limits::open_files().saturating_sub(FILES_OF_OTHERS).max(CONNECTIONS_MIN);
-        let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self {
             listener,
             admission,
             out,
             to_page,
+            connections,
             room: Arc::new(Semaphore::new(connections)),
             browsers: Arc::new(Semaphore::new((connections / BROWSERS_PART).clamp(1, BROWSERS_MAX))),
             silent: JoinSet::new(),
@@ -124,7 +148,8 @@ impl Entrance {
             if let Some(times) = self.full.is_due() {
                 tracing::warn!(
                     times,
-                    "the number of connections has reached the limit on open files (`ulimit -n`, {}); others wait",
+                    "all {} connections of this port are in use (the limit on open files, `ulimit -n`, is {}); others wait",
+                    self.connections,
                     limits::open_files()
                 );
             }

