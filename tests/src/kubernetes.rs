@@ -101,3 +101,17 @@ pub fn systemd_analyze() -> Option<PathBuf> {
     }
     found
 }
+
+/// What makes Debian packages, with the tool that finds their dependencies. Elsewhere than on Debian a test is skipped with a message;
+/// with `CI=true` it fails.
+///
+/// # Panics
+/// If they are not installed and `CI` is `true`.
+#[must_use]
+pub fn dpkg_deb() -> Option<PathBuf> {
+    let found = in_path("dpkg-shlibdeps").and_then(|_| in_path("dpkg-deb"));
+    if found.is_none() {
+        skipped("dpkg-deb and dpkg-shlibdeps are not installed (apt-get install dpkg-dev)");
+    }
+    found
+}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts what checks the Helm chart, the Containerfiles and the file of Docker Compose into target/kubernetes: helm, the schemas of
 # Kubernetes 1.37 and of KEDA 2.16, hadolint. 0.3 GB, once. A second call downloads nothing unless the list has changed.
-# Installs systemd, which checks its units.
+# Installs systemd, which checks its units, and dpkg-dev, which makes the Debian package.
 set -eu
 cd "$(dirname "$0")/../../.."
 
@@ -18,13 +18,15 @@ if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
     say "there is no ready helm for $(uname -s)-$(uname -m), so the Helm chart cannot be checked here"
     exit 3
 fi
-if ! command -v systemd-analyze >/dev/null 2>&1; then
+packages="systemd dpkg-dev"
+if ! command -v systemd-analyze >/dev/null 2>&1 || ! command -v dpkg-shlibdeps >/dev/null 2>&1; then
     if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
-        say "systemd is not installed; install it as root (apt-get install systemd)"
+        say "systemd and dpkg-dev are not installed; install them as root (apt-get install $packages)"
         exit 3
     fi
-    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd; } >&2; then
-        say "systemd could not be installed; check the network and Debian's packages, then call this again"
+    # shellcheck disable=SC2086 # two packages
+    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >&2; then
+        say "$packages could not be installed; check the network and Debian's packages, then call this again"
         exit 3
     fi
 fi

@@ -1,10 +1,10 @@
-//! The services of one machine: Docker Compose and the units of systemd.
+//! The services of one machine: Docker Compose, the Debian package, and the units of systemd.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use biosweep_tests::kubernetes::{Tools, systemd_analyze};
+use biosweep_tests::kubernetes::{Tools, dpkg_deb, systemd_analyze};
 use biosweep_tests::program;
 use serde_json::Value;
 
@@ -73,4 +73,35 @@ fn systemd_takes_the_units() {
         let exposure = analyze(&["security", "--offline=yes", "--threshold", EXPOSURE_MAX], &unit);
         assert!(exposure.status.success(), "{file}: {}", printed(&exposure));
     }
+}
+
+#[test]
+fn the_debian_package_has_what_its_service_starts() {
+    let Some(dpkg_deb) = dpkg_deb() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = program("biosweep").ancestors().nth(2).expect("programs lie in target/PROFILE").to_owned();
+    let mut build = Command::new(root().join("deploy/debian/build.sh"));
+    build.arg(folder.path()).env("CARGO_TARGET_DIR", target).env("DPKG_DEB_COMPRESSOR_TYPE", "none");
+    let output = build.output().expect("sh starts");
+    assert!(output.status.success(), "{}", printed(&output));
+    let package = fs::read_dir(folder.path()).expect("a folder").next().expect("a package").expect("an entry").path();
+    let unpacked = folder.path().join("unpacked");
+    let of_package = |arguments: &[&str], more: &[&Path]| {
+        let output =
+            Command::new(&dpkg_deb).args(arguments).arg(&package).args(more).output().expect("dpkg-deb starts");
+        assert!(output.status.success(), "{}", printed(&output));
+        printed(&output)
+    };
+    assert_eq!(of_package(&["--field"], &[Path::new("Version")]).trim(), env!("CARGO_PKG_VERSION"));
+    assert!(of_package(&["--field"], &[Path::new("Depends")]).contains("libc6 (>= "));
+    of_package(&["--extract"], &[&unpacked]);
+    let unit = fs::read_to_string(unpacked.join("usr/lib/systemd/system/biosweep.service")).expect("a unit");
+    let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/")?.split(' ').next()).expect("a program");
+    let version = Command::new(unpacked.join(started)).arg("--version").output().expect("it starts");
+    assert_eq!(printed(&version).trim(), format!("biosweep {}", env!("CARGO_PKG_VERSION")));
+    for (file, word) in [("sysusers.d/biosweep.conf", "u biosweep"), ("../share/doc/biosweep/copyright", "tokio 1.")] {
+        let text = fs::read_to_string(unpacked.join("usr/lib").join(file)).expect(file);
+        assert!(text.contains(word), "{file}");
+    }
+    assert!(unpacked.join("usr/share/man/man1/biosweep-serve.1.gz").is_file());
 }
