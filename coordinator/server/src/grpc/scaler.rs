@@ -173,7 +173,7 @@ impl Activity {
         loop {
             let now = self.work.activity().await?;
             if self.last.as_ref() != Some(&now) {
-                self.last = Some(now.clone());
+                self.last = Some(now);
                 return Ok(Some((now, self)));
             }
             tokio::select! {
