@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run wheels test postgresql readers tex browser torch slurm lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run wheels test postgresql readers tex browser torch slurm prometheus lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ wheels: setup ## Build the Python wheels of both programs into dist
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: setup postgresql readers tex browser torch slurm lint ## Run every check and test
+test: setup postgresql readers tex browser torch slurm prometheus lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
 	@if [ "$$CI" = true ]; then deploy/python/build.sh --workspace --bins --tests $(ALL_FEATURES); fi
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
@@ -51,6 +51,9 @@ torch: setup
 
 slurm: setup
 	@if [ "$$CI" = true ]; then deploy/setup/tests/slurm.sh; fi
+
+prometheus: setup
+	@if [ "$$CI" = true ]; then deploy/setup/tests/prometheus.sh; fi
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod mlflow;
 pub mod network;
 pub mod postgres;
+pub mod prometheus;
 pub mod readers;
 pub mod store;
 pub mod wheels;
