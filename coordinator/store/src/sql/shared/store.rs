@@ -12,8 +12,8 @@ use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
 
-use super::{Connection, Connector, Db, access, failed, read, restore, write};
-use crate::{Store, StoreError, storable};
+use super::{Connection, Connector, Db, ENGINE, access, failed, read, restore, write};
+use crate::{Examined, Store, StoreError, storable};
 
 /// A store in a database. Writes use one connection, which holds the store. Reads use others, which see all earlier
 /// commits.
@@ -58,6 +58,17 @@ impl Sql {
         let ids = write::IdCache::default();
         let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, ids });
         Self { writing, readers, place, connector }
+    }
+
+    /// Reads every sweep, and the version of the database.
+    pub(crate) async fn examine(self) -> Result<Examined, StoreError> {
+        // A row that cannot be read shows here.
+        self.summaries().await?;
+        let engine = sqlx::query_scalar(ENGINE).fetch_one(&self.readers).await;
+        let engine = engine.map_err(|error| failed(&self.place, error))?;
+        let place = self.place.clone();
+        self.close().await;
+        Ok(Examined { place, engine })
     }
 
     async fn write(
