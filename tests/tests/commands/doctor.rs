@@ -177,8 +177,8 @@ fn a_worker_program_that_is_missing_is_a_warning_and_one_that_does_not_work_is_a
 #[test]
 fn a_device_and_a_dataset_that_are_asked_for_must_be_there() {
     let home = Home::default();
-    let mut command = home.biosweep(&["doctor", "--device", "cuda:7", "--dataset", "mnist", "--data-dir"]);
-    command.arg(home.path()).env_remove("BIOSWEEP_DATA");
+    let mut command = home.biosweep(&["doctor", "--device", "cuda:7", "--dataset", "mnist"]);
+    command.arg("--data-dir").arg(home.path()).env_remove("BIOSWEEP_DATA");
     let (code, checks) = findings(command);
     assert_eq!((code, errors(&checks)), (3, vec!["device", "dataset"]), "{checks:#?}");
     let dataset = checks.iter().find(|check| check["check"] == "dataset").expect("a finding");

@@ -26,7 +26,12 @@ pub(super) fn check(home: &Path, given: Option<&Path>) -> Vec<Finding> {
     }
     let mut findings = vec![match inspect(folder) {
         Ok(found) => validity(folder, &found, Clock::start().wall()),
-        Err(error) => Finding::of(CHECK, Severity::Error, &error),
+        Err(error) => Finding::of(
+            CHECK,
+            Severity::Error,
+            &error,
+            "restore the file, or make a new authority in another folder with `biosweep certs init`",
+        ),
     }];
     findings.extend(PRIVATE.iter().filter_map(|file| open_to_others(&folder.join(file))));
     findings

@@ -69,8 +69,7 @@ async fn reach(connection: &ConnectionFile, next_step: &str) -> Vec<Finding> {
             return vec![Finding::error(check, found, next_step)];
         }
         Ok(Err(error)) => {
-            let finding = Finding::of(check, Severity::Error, &error);
-            return vec![if finding.next_step.is_some() { finding } else { finding.and(next_step) }];
+            return vec![Finding::of(check, Severity::Error, &error, next_step)];
         }
         Ok(Ok(answered)) => answered,
     };

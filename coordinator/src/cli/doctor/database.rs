@@ -21,7 +21,9 @@ pub(super) async fn check(home: &Path, url: Option<&str>) -> Finding {
             check,
             format!("{place} was written by an earlier version; it is migrated when a coordinator opens it"),
         ),
-        Ok(Err(error)) => Finding::of(check, Severity::Error, &error),
+        Ok(Err(error)) => {
+            Finding::of(check, Severity::Error, &error, "check that the store can be read, then try again")
+        }
         Err(_) => Finding::error(
             check,
             format!("the store has not answered for {} s", WAIT.as_secs()),

@@ -56,13 +56,11 @@ impl Finding {
         Self { severity: Severity::Error, ..Self::warning(check, found, next_step) }
     }
 
-    /// An error whose text ends with what to do, as the errors of all commands do.
-    pub(super) fn of(check: &'static str, severity: Severity, error: &dyn std::error::Error) -> Self {
+    /// An error whose text ends with what to do, as the errors of commands do; `otherwise` is what to do if it does not.
+    pub(super) fn of(check: &'static str, severity: Severity, error: &dyn std::error::Error, otherwise: &str) -> Self {
         let text = error.to_string();
-        match text.rsplit_once("; ") {
-            Some((found, next_step)) => Self { severity, ..Self::warning(check, found, next_step) },
-            None => Self { severity, ..Self::ok(check, text) },
-        }
+        let (found, next_step) = text.rsplit_once("; ").unwrap_or((&text, otherwise));
+        Self { severity, ..Self::warning(check, found, next_step) }
     }
 
     /// The same finding with advice, although nothing has to be done.

@@ -19,7 +19,9 @@ pub(super) fn check() -> Vec<Finding> {
             "resources",
             format!("{cores} cores and {:.1} GB of memory for this process", memory as f64 / 1e9),
         ),
-        (Err(error), _) | (_, Err(error)) => Finding::of("resources", Severity::Error, &error),
+        (Err(error), _) | (_, Err(error)) => {
+            Finding::of("resources", Severity::Error, &error, "correct the variable that the error names")
+        }
     };
     let started = match limits::can_start_threads(threads) {
         Ok(()) => Finding::ok("threads", format!("{threads} threads can be started")),

@@ -24,7 +24,7 @@ pub(super) async fn check(home: &Path, args: &DoctorArgs) -> Vec<Finding> {
         Ok(program) => program,
         Err(error) => {
             // A login node trains nothing.
-            let missing = Finding::of("worker-program", Severity::Warning, &error);
+            let missing = Finding::of("worker-program", Severity::Warning, &error, BOTH);
             return [missing].into_iter().chain(named(home, args)).collect();
         }
     };
@@ -111,8 +111,7 @@ async fn version(program: &Path) -> Finding {
 
 /// A failure of the program. Its text may end with what to do.
 fn failed(check: &'static str, severity: Severity, error: &LocalError) -> Finding {
-    let finding = Finding::of(check, severity, error);
-    if finding.next_step.is_some() { finding } else { finding.and("`biosweep-worker check --help` shows more") }
+    Finding::of(check, severity, error, "`biosweep-worker check --help` shows how to look closer")
 }
 
 /// Which named datasets are on this machine, as far as their files show it.
