@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run wheels deb test postgresql readers tex browser torch slurm kubernetes lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run wheels deb test postgresql readers tex browser torch slurm kubernetes prometheus lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ deb: build ## Make a Debian package of the coordinator and command line into dis
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: setup postgresql readers tex browser torch slurm kubernetes lint ## Run every check and test
+test: setup postgresql readers tex browser torch slurm kubernetes prometheus lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
 	@if [ "$$CI" = true ]; then deploy/python/build.sh --workspace --bins --tests $(ALL_FEATURES); fi
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
@@ -57,6 +57,9 @@ slurm: setup
 
 kubernetes: setup
 	@if [ "$$CI" = true ]; then deploy/setup/tests/kubernetes.sh; fi
+
+prometheus: setup
+	@if [ "$$CI" = true ]; then deploy/setup/tests/prometheus.sh; fi
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -8,6 +8,7 @@ pub mod kubernetes;
 pub mod mlflow;
 pub mod network;
 pub mod postgres;
+pub mod prometheus;
 pub mod readers;
 pub mod store;
 pub mod wheels;

@@ -135,7 +135,9 @@ impl Spool {
     pub fn keep(&self, owed: &Owed) {
         let path = self.path(owed.store, owed.report.held);
         if let Err(error) = write(&path, &owed.report) {
-            tracing::warn!(report = %path.display(), %error, "a report is in memory only: it cannot be kept on disk");
+            let Held { sweep, trajectory, attempt } = owed.report.held;
+            let report = path.display();
+            tracing::warn!(%sweep, %trajectory, %attempt, %report, %error, "a report is in memory only: it cannot be kept on disk");
         }
     }
 
@@ -145,7 +147,11 @@ impl Spool {
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(report = %path.display(), %error, "an acknowledged report stays on disk"),
+            Err(error) => {
+                let Held { sweep, trajectory, attempt } = held;
+                let report = path.display();
+                tracing::warn!(%sweep, %trajectory, %attempt, %report, %error, "an acknowledged report stays on disk");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SweepView, WorkerView};
-use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::workers::capability::{Capabilities, Requirement};
 
 use crate::record::SweepRow;
@@ -61,6 +61,23 @@ impl Pool {
         let alike = Requirement { device: self.device.clone(), ..Requirement::default() };
         alike.is_met_by(worker) && self.labels.as_ref().is_none_or(|labels| *labels == worker.labels)
     }
+}
+
+/// The number of workers and lanes in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerCounts {
+    /// Connected workers that train.
+    pub training: u64,
+    /// Connected workers that do not train.
+    pub idle: u64,
+    /// Connected workers in quarantine.
+    pub quarantined: u64,
+    /// Workers that are not connected or silent, and are not given up yet.
+    pub disconnected: u64,
+    /// Lanes that hold a trajectory, whether their worker is connected or not.
+    pub lanes_training: u64,
+    /// Lanes that hold none, of connected workers that are not in quarantine.
+    pub lanes_free: u64,
 }
 
 impl Scheduler {
@@ -163,6 +180,32 @@ impl Scheduler {
             (id, worker.connected && !worker.is_silent, self.workers.quarantine_of(id).is_some(), training)
         };
         self.workers.iter().map(state).collect()
+    }
+
+    /// The number of workers and lanes in each state.
+    pub fn worker_counts(&self) -> WorkerCounts {
+        let mut counts = WorkerCounts::default();
+        for (id, worker) in self.workers.iter() {
+            let held = self.leases.lanes_held_by(id);
+            counts.lanes_training += u64::from(held);
+            let is_quarantined = self.workers.quarantine_of(id).is_some();
+            let of_state = match worker.connected && !worker.is_silent {
+                false => &mut counts.disconnected,
+                true if is_quarantined => &mut counts.quarantined,
+                true => {
+                    counts.lanes_free += u64::from(worker.description.lanes.saturating_sub(held));
+                    if held > 0 { &mut counts.training } else { &mut counts.idle }
+                }
+            };
+            *of_state += 1;
+        }
+        counts
+    }
+
+    /// Whether a trajectory in training is granted for the first time.
+    pub fn is_first_attempt(&self, sweep: SweepId, trajectory: TrajectoryIndex) -> bool {
+        let counters = self.sweeps.get(&sweep).and_then(|sweep| sweep.counters.get(&trajectory));
+        counters.is_some_and(|counters| counters.granted == 1)
     }
 
     fn worker_view(&self, id: WorkerId, worker: &Worker, sweep: Option<SweepId>) -> WorkerView {

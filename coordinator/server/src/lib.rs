@@ -10,6 +10,7 @@
 //! | [`host`] | a complete coordinator in this process |
 //! | `page` | the live page |
 //! | [`local`] | worker processes on this machine |
+//! | [`metrics`] | what is counted and measured, for Prometheus |
 
 pub mod access;
 pub mod commands;
@@ -18,5 +19,6 @@ pub mod driver;
 pub mod grpc;
 pub mod host;
 pub mod local;
+pub mod metrics;
 mod page;
 pub mod queries;

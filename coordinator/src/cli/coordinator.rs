@@ -75,6 +75,11 @@ impl Coordinator {
         self.connection.as_ref().or(self.coordinator.as_ref())
     }
 
+    /// The address of the store; `None` for a file in the home.
+    pub(super) fn store(&self) -> Option<&str> {
+        self.store.url()
+    }
+
     /// The coordinator of the command.
     pub(super) fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
         match self.elsewhere() {

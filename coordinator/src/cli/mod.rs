@@ -15,6 +15,7 @@ mod custom_data;
 mod data;
 mod datasets;
 mod delete;
+mod doctor;
 mod execution;
 mod export;
 mod extend;
@@ -59,6 +60,7 @@ use etcetera::{BaseStrategy, choose_base_strategy};
 
 use control::Control;
 pub(crate) use coordinator::{Coordinator, StoreArgs};
+pub(crate) use doctor::{Finding, Severity};
 use failure::{Exit, Failure};
 pub(crate) use format::{Output, TableFormat};
 pub(crate) use slurm::SlurmJob;
@@ -125,6 +127,8 @@ enum Command {
     Workers(workers::WorkersArgs),
     /// Release a worker from quarantine
     Release(release::ReleaseArgs),
+    /// Check what this machine needs, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Make the certificates of a coordinator, so that other machines can reach it safely
     #[command(subcommand)]
     Certs(certs::CertsCommand),
@@ -328,6 +332,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Completions(args) => return completions::run(&args, output),
         Command::Man(args) => return man::run(&args, output),
         Command::Data(ref command) => return data::run(command, &common.home()?, output),
+        Command::Doctor(ref args) => return runtime.block_on(doctor::run(args, &common.home()?, output)),
         _ => {}
     }
     let names_a_coordinator = command.names_a_coordinator();
@@ -381,9 +386,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
             Command::Bench(command) => bench::run(&command, output, &stop).await,
-            Command::Plan(_) | Command::Preset(_) | Command::Data(_) | Command::Completions(_) | Command::Man(_) => {
-                unreachable!("answered above")
-            }
+            Command::Plan(_)
+            | Command::Preset(_)
+            | Command::Data(_)
+            | Command::Doctor(_)
+            | Command::Completions(_)
+            | Command::Man(_) => unreachable!("answered above"),
         }
     });
     runtime.shutdown_timeout(LAST_THREADS);

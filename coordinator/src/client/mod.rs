@@ -5,6 +5,8 @@ mod answers;
 mod connect;
 mod error;
 
+use std::time::SystemTime;
+
 use biosweep_common::configuration::Point;
 use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::pieces::{Curves, show_of_pieces, trained_of_pieces};
@@ -18,6 +20,7 @@ use biosweep_proto::v1::access_client::AccessClient;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use biosweep_server::grpc::transport::Transport;
 use biosweep_server::host::EphemeralHost;
+use tonic::Code;
 
 use answers::all;
 pub(crate) use answers::{Answers, CurveAnswers};
@@ -32,6 +35,14 @@ pub(crate) struct Client {
     hosted: Option<EphemeralHost>,
     /// The address of the coordinator that holds the home and did not answer.
     silent: Option<String>,
+}
+
+/// The first answer of a coordinator.
+pub(crate) struct Greeting {
+    /// Its time, in whole seconds; `None` if it does not say.
+    pub(crate) date: Option<SystemTime>,
+    /// Why the holder of the token may not read; `None` if the holder may.
+    pub(crate) refused: Option<String>,
 }
 
 impl Client {
@@ -153,6 +164,19 @@ impl Client {
         let request = v1::DeleteRequest { sweep: name.to_owned(), dry_run };
         let response = self.sweeps.delete(request).await?.into_inner();
         Ok((sweep(response.sweep)?, response.taken_over))
+    }
+
+    /// The coordinator's time, and whether it lets the holder of this token read.
+    pub(crate) async fn greet(&mut self) -> Result<Greeting, ClientError> {
+        let (head, refused) = match self.sweeps.list_workers(v1::ListWorkersRequest {}).await {
+            Ok(response) => (response.metadata().clone(), None),
+            Err(status) if status.code() == Code::PermissionDenied => {
+                (status.metadata().clone(), Some(status.message().to_owned()))
+            }
+            Err(status) => return Err(status.into()),
+        };
+        let date = head.get("date").and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        Ok(Greeting { date, refused })
     }
 
     /// Every worker.

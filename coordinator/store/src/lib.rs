@@ -178,6 +178,27 @@ fn unknown(url: &str) -> StoreError {
     }
 }
 
+/// A store that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// Its path, or its address without a password.
+    pub place: String,
+    /// The database and its version.
+    pub engine: String,
+}
+
+/// Looks at a store without changing it, also not its version.
+///
+/// # Errors
+/// A store that cannot be read; one with an old version ([`StoreError::Outdated`]).
+pub async fn examine(home: &Path, url: Option<&str>) -> Result<Examined, StoreError> {
+    match url {
+        None => sql::sqlite::open_to_read(home).await?.examine().await,
+        Some(url) if is_url(url) => sql::postgres::open_to_read(url).await?.examine().await,
+        Some(url) => Err(unknown(url)),
+    }
+}
+
 /// Whether a text is the address of a store.
 pub fn is_url(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://")

@@ -1,8 +1,11 @@
-//! What surrounds the programs: limits of the machine, cores and memory, libtorch, an object store, Python wheels, Kubernetes, services.
+//! What surrounds the programs: limits of the machine, cores and memory, libtorch, an object store, Python wheels, logs, Prometheus,
+//! Kubernetes, services.
 
 mod kubernetes;
 mod libtorch;
 mod limits;
+mod logs;
+mod metrics;
 mod object_store;
 mod resources;
 mod services;

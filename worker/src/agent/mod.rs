@@ -270,7 +270,8 @@ impl Agent {
                         self.trainer.train(*grant);
                         continue;
                     }
-                    tracing::info!("handed back untrained: no time is left for a checkpoint interval");
+                    let (sweep, attempt) = (grant.sweep, grant.attempt);
+                    tracing::info!(%sweep, %attempt, "handed back untrained: no time is left for a checkpoint interval");
                     (0..grant.lanes.len())
                         .for_each(|lane| self.apply(Input::LaneEnded { lane, end: LaneEnd::untouched() }));
                     self.apply(Input::BundleDone);
@@ -303,7 +304,7 @@ impl Agent {
         self.deletions.spawn(async move {
             let id = CheckpointId { sweep: held.sweep, trajectory: held.trajectory };
             if let Err(error) = store.discard(id).await {
-                tracing::warn!(trajectory = %held.trajectory, %error, "unneeded checkpoints were not deleted");
+                tracing::warn!(sweep = %held.sweep, trajectory = %held.trajectory, attempt = %held.attempt, %error, "unneeded checkpoints were not deleted");
             }
         });
     }

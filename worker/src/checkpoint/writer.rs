@@ -73,7 +73,8 @@ async fn write(store: &CheckpointStore, id: CheckpointId, key: TrialKey, state: 
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = &kept {
-        tracing::warn!(trajectory = %id.trajectory, update, error, "cannot write a checkpoint; the next one is due in an interval");
+        let CheckpointId { sweep, trajectory } = id;
+        tracing::warn!(%sweep, %trajectory, update, error, "cannot write a checkpoint; the next one is due in an interval");
     }
     kept.is_ok()
 }

@@ -90,7 +90,7 @@ impl<'a> CheckpointSchedule<'a> {
     pub(super) fn set_aside(&self, lane: usize) {
         let id = self.lanes[lane].checkpoint.id;
         if let Err(error) = self.runtime.block_on(self.writer.store().set_aside(id)) {
-            tracing::warn!(trajectory = %id.trajectory, %error, "its checkpoints cannot be set aside");
+            tracing::warn!(sweep = %id.sweep, trajectory = %id.trajectory, %error, "its checkpoints cannot be set aside");
         }
     }
 

@@ -191,7 +191,8 @@ impl TrainingThread {
             let latest = |store: &CheckpointStore| self.runtime.block_on(store.latest(checkpoint.id, checkpoint.key));
             let resume = self.writer.as_ref().map(CheckpointWriter::store).and_then(latest);
             if let Some(state) = &resume {
-                tracing::info!(trajectory = %lane.trajectory, update = state.update, "resumes from a checkpoint");
+                let (sweep, attempt, trajectory) = (grant.sweep, grant.attempt, lane.trajectory);
+                tracing::info!(%sweep, %trajectory, %attempt, update = state.update, "resumes from a checkpoint");
                 control.updates.store(state.update, Ordering::Relaxed);
             }
             LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone(), resume }
@@ -201,7 +202,7 @@ impl TrainingThread {
         let schedule = self.writer.as_ref().map(|writer| {
             CheckpointSchedule::new(writer, &self.runtime, every_s, self.clock, checkpoints.iter().copied())
         });
-        let mut observer = TrainingObserver { out: &self.out, lanes, schedule, dataset_size: data.size() };
+        let mut observer = TrainingObserver { out: &self.out, grant, lanes, schedule, dataset_size: data.size() };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
 
@@ -227,6 +228,7 @@ impl TrainingThread {
 
 struct TrainingObserver<'a> {
     out: &'a mpsc::Sender<TrainerEvent>,
+    grant: &'a Grant,
     lanes: &'a [LaneControl],
     schedule: Option<CheckpointSchedule<'a>>,
     dataset_size: DatasetSize,
@@ -259,7 +261,8 @@ impl Observer for TrainingObserver<'_> {
     }
 
     fn incompatible(&mut self, lane: usize, why: &IncompatibleState) {
-        tracing::warn!(lane, %why, "a checkpoint is incompatible and is set aside; training starts at its first update");
+        let (sweep, attempt, trajectory) = (self.grant.sweep, self.grant.attempt, self.grant.lanes[lane].trajectory);
+        tracing::warn!(%sweep, %trajectory, %attempt, %why, "a checkpoint is incompatible and is set aside; training starts at its first update");
         self.lanes[lane].updates.store(0, Ordering::Relaxed);
         if let Some(schedule) = &self.schedule {
             schedule.set_aside(lane);

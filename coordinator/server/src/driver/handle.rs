@@ -12,6 +12,8 @@ use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::Store;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
+use crate::metrics::Metrics;
+
 use super::{Control, FromStream, Outbox, POINTS_QUEUED, Reply, StreamId};
 
 /// The loop has ended: the coordinator is stopping, or its store failed.
@@ -56,6 +58,8 @@ pub struct Handle {
     pub store: Arc<dyn Store>,
     /// The clock that the loop reads.
     pub clock: Clock,
+    /// What the loop counts and measures.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Handle {

@@ -3,9 +3,11 @@
 //! | module | contents |
 //! |---|---|
 //! | `handle` | the handle with which callers send to the loop |
+//! | `logged` | what a transaction says in the log |
 //! | `write` | writing a transaction to the store |
 
 mod handle;
+mod logged;
 mod write;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, wat
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::metrics::{Metrics, Session};
 pub use biosweep_scheduler::batcher::StreamId;
 pub use handle::{DriverError, Handle, Stopped};
 use write::Write;
@@ -94,6 +97,7 @@ pub fn start(
     let (committed, _) = broadcast::channel(TRANSACTIONS);
     let (degraded_sender, degraded) = watch::channel(None);
     let points = Arc::new(Semaphore::new(POINTS_QUEUED));
+    let metrics = Arc::new(Metrics::new(clock));
     let handle = Handle {
         control,
         from_streams,
@@ -103,6 +107,7 @@ pub fn start(
         degraded,
         store: Arc::clone(&store),
         clock,
+        metrics: Arc::clone(&metrics),
     };
     let driver = Driver {
         batcher: Batcher::new(scheduler),
@@ -110,7 +115,8 @@ pub fn start(
         clock,
         controls,
         streams,
-        outboxes: BTreeMap::new(),
+        streams_of_workers: BTreeMap::new(),
+        metrics,
         notices,
         committed,
         degraded: degraded_sender,
@@ -126,8 +132,9 @@ struct Driver {
     clock: Clock,
     controls: mpsc::Receiver<Control>,
     streams: mpsc::Receiver<FromStream>,
-    /// The outbox of each worker's current stream; `None` if the worker did not receive its messages in time.
-    outboxes: BTreeMap<WorkerId, (StreamId, Option<Outbox>)>,
+    /// The current stream of each worker.
+    streams_of_workers: BTreeMap<WorkerId, WorkerStream>,
+    metrics: Arc<Metrics>,
     notices: broadcast::Sender<Notice>,
     committed: broadcast::Sender<Arc<Vec<Record>>>,
     degraded: watch::Sender<Option<String>>,
@@ -135,6 +142,14 @@ struct Driver {
     failure: Option<StoreError>,
     /// The time limit of a loop that is closed.
     closing: Option<Instant>,
+}
+
+/// The current stream of a worker.
+struct WorkerStream {
+    id: StreamId,
+    /// Takes messages to the worker; `None` if the worker did not receive its messages in time.
+    outbox: Option<Outbox>,
+    measured: Session,
 }
 
 /// The reason why the loop woke up.
@@ -153,7 +168,8 @@ impl Driver {
             if write.is_none() {
                 let (records, outputs) = self.batcher.begin();
                 self.release(outputs);
-                write = records.map(|records| Write::start(Arc::clone(&self.store), records));
+                let now_s = self.clock.seconds();
+                write = records.map(|records| Write::start(Arc::clone(&self.store), records, now_s));
                 if write.is_none() && self.closing.is_some() {
                     return Ok(());
                 }
@@ -161,9 +177,13 @@ impl Driver {
             match self.wait(write.as_mut()).await {
                 Woken::Written(written) => {
                     written?;
-                    if let Some(write) = write.take().filter(|_| self.committed.receiver_count() > 0) {
-                        // The last reader may just have left.
-                        drop(self.committed.send(write.records()));
+                    if let Some(write) = write.take() {
+                        self.metrics.on_commit(write.records(), self.clock.seconds() - write.began_s);
+                        logged::log(write.records());
+                        if self.committed.receiver_count() > 0 {
+                            // The last reader may just have left.
+                            drop(self.committed.send(Arc::clone(write.records())));
+                        }
                     }
                     let outputs = self.batcher.committed(self.now());
                     self.release(outputs);
@@ -174,6 +194,7 @@ impl Driver {
                     }
                 }
                 Woken::NotWritten(error) => {
+                    self.metrics.on_commit_failed();
                     self.on_write_failed(&error);
                     if self.closing.is_some() {
                         return Err(error);
@@ -245,15 +266,23 @@ impl Driver {
             let Some(message) = next.take().or_else(|| self.next_stream_message()) else { return };
             let request = match message {
                 FromStream::Attach { hello, stream, outbox } => {
-                    self.outboxes.insert(hello.worker, (stream, Some(outbox)));
+                    let measured = Session::new(&hello);
+                    let opened = WorkerStream { id: stream, outbox: Some(outbox), measured };
+                    self.streams_of_workers.insert(hello.worker, opened);
                     Request::Attach { hello, stream }
                 }
                 FromStream::Messages { worker, stream, messages, _points } => {
+                    let current = self.streams_of_workers.get_mut(&worker).filter(|current| current.id == stream);
+                    if let Some(current) = current {
+                        let now_s = self.clock.seconds();
+                        let mut measure = |message| current.measured.on_received(&self.metrics, now_s, message);
+                        messages.iter().for_each(&mut measure);
+                    }
                     Request::Messages { worker, stream, messages }
                 }
                 FromStream::Detach { worker, stream } => {
-                    if self.outboxes.get(&worker).is_some_and(|&(present, _)| present == stream) {
-                        self.outboxes.remove(&worker);
+                    if self.streams_of_workers.get(&worker).is_some_and(|current| current.id == stream) {
+                        self.streams_of_workers.remove(&worker);
                     }
                     Request::Detach { worker, stream }
                 }
@@ -312,7 +341,13 @@ impl Driver {
     }
 
     fn send(&mut self, worker: WorkerId, messages: Vec<ToWorker>) {
-        let Some((_, outbox)) = self.outboxes.get_mut(&worker) else { return };
+        let Some(WorkerStream { outbox: outbox @ Some(_), measured, .. }) = self.streams_of_workers.get_mut(&worker)
+        else {
+            return;
+        };
+        let scheduler = self.batcher.scheduler();
+        let is_first = |sweep, trajectory| scheduler.is_first_attempt(sweep, trajectory);
+        measured.on_sent(&self.metrics, self.clock.seconds(), &messages, is_first);
         if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.try_send(messages)) {
             tracing::warn!(%worker, %error, "the worker is disconnected because it does not receive its messages");
             *outbox = None;

@@ -16,6 +16,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// A transaction that is being written. Dropping it stops the attempts.
 pub(super) struct Write {
+    /// The second at which it began.
+    pub(super) began_s: f64,
     records: Arc<Vec<Record>>,
     task: JoinHandle<Result<(), StoreError>>,
     failures: mpsc::Receiver<StoreError>,
@@ -31,14 +33,14 @@ pub(super) enum Progress {
 
 impl Write {
     /// Starts a task that writes the records, so that the loop can process messages meanwhile.
-    pub(super) fn start(store: Arc<dyn Store>, records: Arc<Vec<Record>>) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, records: Arc<Vec<Record>>, began_s: f64) -> Self {
         let (failed, failures) = mpsc::channel(1);
-        Self { records: Arc::clone(&records), task: tokio::spawn(commit(store, records, failed)), failures }
+        Self { began_s, records: Arc::clone(&records), task: tokio::spawn(commit(store, records, failed)), failures }
     }
 
     /// The records of the transaction.
-    pub(super) fn records(&self) -> Arc<Vec<Record>> {
-        Arc::clone(&self.records)
+    pub(super) const fn records(&self) -> &Arc<Vec<Record>> {
+        &self.records
     }
 
     /// Waits for the next progress. This method is cancel-safe.
@@ -107,8 +109,11 @@ fn without_evidence(records: &[Record], error: StoreError) -> Result<Vec<Arc<Vec
     match (evidence.as_slice(), own.as_slice()) {
         _ if !is_refusal => Err(error),
         ([], _) => Err(error),
-        ([report], []) => {
-            tracing::error!(%error, ?report, "a late report is not stored as evidence, because the store refuses it");
+        ([Record::Late { sweep, trajectory, attempt, worker, .. }], []) => {
+            tracing::error!(
+                %sweep, %trajectory, %attempt, %worker, %error,
+                "a late report is not stored as evidence, because the store refuses it"
+            );
             Ok(Vec::new())
         }
         _ => {

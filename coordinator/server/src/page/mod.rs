@@ -13,7 +13,7 @@
 //! | `views` | the pages |
 //! | `actions` | pause, resume, cancel, retry, note |
 //! | `assets` | style sheet and script |
-//! | `pace` | the remaining time of sweeps |
+//! | `metrics` | the metrics, for Prometheus |
 //! | `error` | errors as pages |
 
 mod actions;
@@ -23,8 +23,8 @@ mod connection;
 mod error;
 mod events;
 mod guard;
+mod metrics;
 mod outcomes;
-mod pace;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -110,6 +110,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Page>)> {
         ("/sweeps/{sweep}/findings/{figure}", get(views::findings::figure)),
         ("/sweeps/{sweep}/{command}", post(actions::act)),
         (EVENTS, get(events::events)),
+        (metrics::PATH, get(metrics::metrics)),
         (guard::login::PATH, get(guard::login::form).post(guard::login::login)),
         ("/assets/{file}", get(assets::asset)),
     ]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::vocabulary::ids::SweepId;
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
@@ -18,17 +20,24 @@ use biosweep_store::memory::Memory;
 use hyper_util::service::TowerToHyperService;
 
 use super::*;
-use crate::driver;
+use crate::driver::{self, Handle};
 use crate::host::TIMEOUTS;
 
 const HOST: &str = "localhost:7465";
 
-/// A page with one sweep of this name.
-async fn with_sweep(name: &str) -> (Router, SweepId) {
-    let (clock, id) = (Clock::start(), new_id::<SweepId>());
+/// A page without sweeps.
+fn empty() -> (Router, Handle) {
+    let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
     let (handle, _) = driver::start(scheduler, Arc::new(Memory::default()), clock);
+    let hosts = Hosts::new(SocketAddr::from(([127, 0, 0, 1], 7465)), []);
+    (router(Page::new(Commands::new(handle.clone()), hosts, None, CancellationToken::new())), handle)
+}
+
+/// Submits a sweep of this name.
+async fn submit(handle: &Handle, name: &str) -> SweepId {
+    let id = new_id::<SweepId>();
     let text = "[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\nrule = [\"bp\", \"fa\"]\n\
                 network = \"nn\"\ndepth = [1, 2]\nseed = [0, 1]\n";
     let text = format!("name = {}\n{text}", serde_json::to_string(name).expect("a text"));
@@ -36,8 +45,14 @@ async fn with_sweep(name: &str) -> (Router, SweepId) {
     let submission = Box::new(Submission::new(id, &spec, text, WallTime(0)));
     let event = Event::Submitted { submission, prepared: PreparedSpec::new(Arc::new(spec)), reused: Arc::default() };
     handle.apply(event).await.expect("there is room");
-    let hosts = Hosts::new(SocketAddr::from(([127, 0, 0, 1], 7465)), []);
-    (router(Page::new(Commands::new(handle), hosts, None, CancellationToken::new())), id)
+    id
+}
+
+/// A page with one sweep of this name.
+async fn with_sweep(name: &str) -> (Router, SweepId) {
+    let (router, handle) = empty();
+    let id = submit(&handle, name).await;
+    (router, id)
 }
 
 async fn ask(router: &Router, method: &Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
@@ -190,4 +205,49 @@ async fn a_wrong_address_says_what_is_wrong() {
     assert!(status == StatusCode::OK && page.contains("No configuration matches."), "{page}");
     let (status, page) = ask(&router, &Method::GET, &format!("/sweeps/{id}?where=batch_size%3D7"), &own).await;
     assert!(status == StatusCode::OK && page.contains("No configuration matches."), "{page}");
+}
+
+/// The series of the metrics, without their values.
+async fn series(router: &Router) -> Vec<String> {
+    let (status, text) = ask(router, &Method::GET, metrics::PATH, &[("host", HOST)]).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit_once(' ').expect("a value").0.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_series_of_the_metrics_do_not_change_with_sweeps_trials_and_workers() {
+    let (router, handle) = empty();
+    let before = series(&router).await;
+    assert!(before.len() > 50 && before.iter().all(|series| !series.contains("sweep=")), "{before:?}");
+    for number in 0..20 {
+        submit(&handle, &format!("sweep-{number}")).await;
+    }
+    let mut outboxes = Vec::new();
+    for number in 0..20 {
+        let (outbox, messages) = mpsc::channel(driver::OUTBOX);
+        let (worker, stream) = (new_id::<WorkerId>(), driver::StreamId(number));
+        let description = WorkerDescription { name: format!("w{number}"), lanes: 2, ..WorkerDescription::default() };
+        let hello = Hello { worker, description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
+        handle.attach(hello, stream, outbox).await.expect("it runs");
+        handle.messages_received(worker, stream, vec![ToCoordinator::Poll { lanes: 2 }]).await.expect("it runs");
+        outboxes.push(messages);
+    }
+    for messages in &mut outboxes {
+        let is_grant = |message: &ToWorker| matches!(message, ToWorker::Grant(_));
+        while !messages.recv().await.expect("the loop runs").iter().any(is_grant) {}
+    }
+    assert_eq!(series(&router).await, before);
+    let (_, text) = ask(&router, &Method::GET, metrics::PATH, &[("host", HOST)]).await;
+    for line in [
+        "biosweep_grants_total 20",
+        "biosweep_lanes_granted_total 40",
+        "biosweep_lease_wait_seconds_count 20",
+        "biosweep_trials{state=\"pending\"} 120",
+        "biosweep_trials{state=\"running\"} 40",
+        "biosweep_workers{state=\"training\"} 20",
+        "biosweep_lanes{state=\"training\"} 40",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
+    }
 }

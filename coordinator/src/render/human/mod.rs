@@ -8,11 +8,13 @@
 //! | `standing` | the status of a sweep while it is followed |
 //! | `workers` | the workers and what they train |
 //! | `slurm` | workers on a Slurm cluster |
+//! | `doctor` | what this machine lacks |
 //! | `attempts` | attempts without a result, by cause |
 //! | `amounts` | counts, rates and percentages |
 
 mod amounts;
 mod attempts;
+mod doctor;
 mod plan;
 mod run;
 mod slurm;
@@ -32,6 +34,7 @@ use biosweep_host::clock::Clock;
 pub(crate) use self::amounts::{percentage, rate, so_far};
 pub(crate) use self::attempts::incomplete_attempt;
 use self::attempts::{headline, incomplete_attempts};
+pub(crate) use self::doctor::findings;
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
     done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,

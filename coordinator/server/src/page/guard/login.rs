@@ -2,17 +2,18 @@
 
 use askama::Template;
 use axum::extract::{Form, Request, State};
-use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use biosweep_common::vocabulary::access::role::Role;
 use biosweep_common::vocabulary::access::token::Token;
+use biosweep_connection::bearer::SCHEME;
 use futures::StreamExt as _;
 use serde::Deserialize;
 
 use super::super::connection::Visitor;
-use super::super::{Page, error};
+use super::super::{Page, error, metrics};
 use crate::access::guard::invalid;
 use crate::access::policy::Needs;
 
@@ -65,7 +66,11 @@ fn page(status: StatusCode, refused: Option<String>) -> Response {
     (status, Html(LoginPage { refused }.render().expect("memory takes a page"))).into_response()
 }
 
+/// The token of a request: that of a program, or that in the cookie of a browser.
 fn token_of(headers: &HeaderMap) -> Option<Token> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return value.to_str().ok()?.strip_prefix(SCHEME)?.trim().parse().ok();
+    }
     let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
     let mut cookies = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     cookies.find(|(name, _)| *name == NAME)?.1.parse().ok()
@@ -79,8 +84,10 @@ pub(super) async fn admit(page: &Page, request: Request, next: Next) -> Response
     };
     let reads = *request.method() == Method::GET;
     let needs = Needs::User(if reads { Role::Viewer } else { Role::Submitter });
-    let token = token_of(request.headers());
     let is_own_user = request.extensions().get::<Visitor>().is_some_and(|visitor| visitor.is_own_user);
+    // A browser sends a cookie to all ports of this machine, so the cookie may be that of another coordinator.
+    let has_cookie_only = !request.headers().contains_key(AUTHORIZATION);
+    let token = if is_own_user && has_cookie_only { None } else { token_of(request.headers()) };
     match registry.caller(token.as_ref(), None, is_own_user) {
         Ok(caller) if needs.are_met_by(&caller) => {
             let is_stream = path == super::super::EVENTS;
@@ -94,6 +101,12 @@ pub(super) async fn admit(page: &Page, request: Request, next: Next) -> Response
         }
         Ok(_) if token.is_some() => {
             error::page(StatusCode::FORBIDDEN, format!("this needs {}", needs.words())).into_response()
+        }
+        // A program does not log in.
+        _ if path == metrics::PATH || request.headers().contains_key(AUTHORIZATION) => {
+            let why = format!("this needs the header `Authorization: Bearer TOKEN` with {}", needs.words());
+            let scheme = [(WWW_AUTHENTICATE, SCHEME.trim())];
+            (StatusCode::UNAUTHORIZED, scheme, error::page(StatusCode::UNAUTHORIZED, why)).into_response()
         }
         _ if reads => Redirect::to(PATH).into_response(),
         _ => error::page(StatusCode::UNAUTHORIZED, "your token is no longer valid; log in again".to_owned())

@@ -32,6 +32,8 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     ])
 });
 
+/// Asks for the name and the version of the database.
+const ENGINE: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')";
 /// The schema with the tables.
 const SCHEMA: &str = "biosweep";
 /// The number of the advisory lock of coordinators that create the schema at the same time.

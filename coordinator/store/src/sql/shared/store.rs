@@ -15,8 +15,8 @@ use sqlx::{Connection as _, Pool};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Connection, Connector, Db, access, failed, read, restore, write};
-use crate::{Store, StoreError, storable};
+use super::{Connection, Connector, Db, ENGINE, access, failed, read, restore, write};
+use crate::{Examined, Store, StoreError, storable};
 
 /// The time limit of one operation: far more than a large one takes.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -64,6 +64,17 @@ impl Sql {
         let ids = write::IdCache::default();
         let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, ids });
         Self { writing, readers, place, connector }
+    }
+
+    /// Reads every sweep, and the version of the database.
+    pub(crate) async fn examine(self) -> Result<Examined, StoreError> {
+        // A row that cannot be read shows here.
+        self.summaries().await?;
+        let engine = sqlx::query_scalar(ENGINE).fetch_one(&self.readers).await;
+        let engine = engine.map_err(|error| failed(&self.place, error))?;
+        let place = self.place.clone();
+        self.close().await;
+        Ok(Examined { place, engine })
     }
 
     async fn write(

@@ -31,6 +31,8 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 });
 
 const FILE: &str = "biosweep.sqlite";
+/// Asks for the name and the version of the database.
+const ENGINE: &str = "SELECT 'SQLite ' || sqlite_version()";
 /// The write-ahead log: commits that are not in the file yet.
 const LOG: &str = "biosweep.sqlite-wal";
 const LOCK: &str = "biosweep.lock";

@@ -1,4 +1,10 @@
 //! What has changed, for open pages: numbered, so that a page that was away reads only what it has missed.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `pace` | the remaining time of sweeps |
+
+mod pace;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -13,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use super::pace::Paces;
+use self::pace::Paces;
 use crate::driver::{Handle, Stopped};
 
 /// Minimum time between two changes.
