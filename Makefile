@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run wheels deb test postgresql readers tex browser torch slurm kubernetes prometheus lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run wheels deb test test-long postgresql readers tex browser torch slurm kubernetes prometheus lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: setup postgresql readers tex browser torch slurm kubernetes prometheus lin
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
 	@if [ "$$CI" = true ]; then deploy/python/build.sh --workspace --bins --tests $(ALL_FEATURES); fi
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
+
+test-long: setup postgresql ## Run what takes too long for every change: 200 faults of two coordinators
+	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
+	BIOSWEEP_LEADER_FAULTS=200 $(CARGO) test --release --locked --workspace $(ALL_FEATURES) --test runs -- chaos_with_two --nocapture
 
 postgresql: setup
 	@deploy/setup/postgresql.sh
