@@ -188,6 +188,7 @@ impl World {
                 }
                 Output::Forget { held, .. } => drop(worker.spool.remove(&(held.attempt, held.trajectory))),
                 Output::Send(_) | Output::Discard(_) | Output::Beat { .. } | Output::Exit => {}
+                Output::Reconnect => unreachable!("all coordinators have the same number"),
             }
         }
     }

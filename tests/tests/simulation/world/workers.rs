@@ -169,6 +169,7 @@ impl World {
                         self.schedule(every_ms, WorldEvent::Heartbeat { slot, life, stream });
                     }
                 }
+                Output::Reconnect => return Err("all coordinators have the same number".to_owned()),
                 Output::Exit => self.end_worker(slot),
             }
         }
