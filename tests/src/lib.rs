@@ -4,14 +4,12 @@ pub mod browser;
 pub mod cluster;
 pub mod disk;
 pub mod hostile;
-pub mod kubernetes;
+pub mod installed;
 pub mod mlflow;
 pub mod network;
 pub mod postgres;
-pub mod prometheus;
 pub mod readers;
 pub mod store;
-pub mod wheels;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

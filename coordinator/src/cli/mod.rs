@@ -60,7 +60,6 @@ use etcetera::{BaseStrategy, choose_base_strategy};
 
 use control::Control;
 pub(crate) use coordinator::{Coordinator, StoreArgs};
-pub(crate) use doctor::{Finding, Severity};
 use failure::{Exit, Failure};
 pub(crate) use format::{Output, TableFormat};
 pub(crate) use slurm::SlurmJob;

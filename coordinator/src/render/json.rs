@@ -16,7 +16,7 @@ use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::{Finding, Severity, SlurmJob};
+use crate::cli::SlurmJob;
 use crate::export::mlflow::Summary;
 use crate::files::folder::ResultsFolder;
 use crate::terminal::escape::escaped;
@@ -39,12 +39,6 @@ fn coded(character: char) -> Cow<'static, str> {
         Cow::Borrowed(_) => Cow::Owned(text),
         Cow::Owned(_) => Cow::Owned(format!("\\u{:04x}", u32::from(character))),
     }
-}
-
-/// The findings of `doctor`.
-pub(crate) fn findings(findings: &[Finding]) -> String {
-    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    pretty(&json!({ "checks": findings, "errors": count(Severity::Error), "warnings": count(Severity::Warning) }))
 }
 
 pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {

@@ -143,7 +143,12 @@ fn commands_that_only_answer_need_no_threads_and_others_name_the_limit() {
         (status.code(), String::from_utf8_lossy(&stderr).into_owned())
     };
     let url = format!("http://127.0.0.1:{}", coordinator.port);
-    let (code, printed) = as_user("61231", &["list", "--coordinator", &url]);
+    // Another user needs a token.
+    let connection = place.path().join("viewer.json").to_string_lossy().into_owned();
+    let _token = home.json(&["token", "create", "--role", "viewer", "--address", &url, "--to", &connection]);
+    let given = Command::new("chown").args(["61231:61231", &connection]).status();
+    assert!(given.expect("it starts").success());
+    let (code, printed) = as_user("61231", &["list", "--connection", &connection]);
     assert_eq!(code, Some(0), "{printed}");
     let by_name = url.replace("127.0.0.1", "localhost");
     let spec = spec.to_string_lossy();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use biosweep_tests::cluster::Cluster;
 use biosweep_tests::cluster::secured::Secured;
-use biosweep_tests::prometheus::{Programs, Prometheus};
+use biosweep_tests::installed::prometheus::{Programs, Prometheus};
 use biosweep_tests::until;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use biosweep_tests::kubernetes::{Tools, dpkg_deb, systemd_analyze};
+use biosweep_tests::installed::kubernetes::{Tools, dpkg_deb, systemd_analyze};
 use biosweep_tests::program;
 use serde_json::Value;
 

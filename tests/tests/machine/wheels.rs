@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use biosweep_tests::cluster::{Cluster, pid};
+use biosweep_tests::installed::wheels::{Environment, torch, wheels};
 use biosweep_tests::readers::python3;
-use biosweep_tests::wheels::{Environment, torch, wheels};
 use biosweep_tests::{Home, until_ended};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;

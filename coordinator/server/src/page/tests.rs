@@ -40,7 +40,8 @@ async fn submit(handle: &Handle, name: &str) -> SweepId {
     let id = new_id::<SweepId>();
     let text = "[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\nrule = [\"bp\", \"fa\"]\n\
                 network = \"nn\"\ndepth = [1, 2]\nseed = [0, 1]\n";
-    let text = format!("name = {}\n{text}", serde_json::to_string(name).expect("a text"));
+    // Otherwise a sweep would wait for the results of an equal one.
+    let text = format!("name = {}\nreuse = false\n{text}", serde_json::to_string(name).expect("a text"));
     let (spec, text) = SweepSpec::parse_to_store(text, Format::Toml, "s").expect("a good spec");
     let submission = Box::new(Submission::new(id, &spec, text, WallTime(0)));
     let event = Event::Submitted { submission, prepared: PreparedSpec::new(Arc::new(spec)), reused: Arc::default() };

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Severity {
+pub(super) enum Severity {
     /// Nothing has to be done.
     Ok,
     /// Something may not work.
@@ -18,7 +18,7 @@ pub(crate) enum Severity {
 
 impl Severity {
     /// The name in answers.
-    pub(crate) const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
@@ -29,15 +29,15 @@ impl Severity {
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Finding {
+pub(super) struct Finding {
     /// What was checked.
-    pub(crate) check: &'static str,
+    pub(super) check: &'static str,
     /// How bad it is.
-    pub(crate) severity: Severity,
+    pub(super) severity: Severity,
     /// What was found.
-    pub(crate) found: String,
+    pub(super) found: String,
     /// What to do; `None` if nothing has to be done.
-    pub(crate) next_step: Option<String>,
+    pub(super) next_step: Option<String>,
 }
 
 impl Finding {

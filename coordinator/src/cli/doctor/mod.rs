@@ -3,7 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | this module | the command |
-//! | `finding` | the result of a check |
+//! | `finding`, `answers` | the result of a check, and all of them as an answer |
 //! | `machine` | cores, memory, open files, threads |
 //! | `folders` | the home and the checkpoints: writable, free space, locks |
 //! | `database` | the store |
@@ -11,6 +11,7 @@
 //! | `coordinator` | the port, the coordinator, its clock |
 //! | `worker` | the worker program, libtorch, devices, datasets |
 
+mod answers;
 mod certificates;
 mod coordinator;
 mod database;
@@ -27,9 +28,7 @@ use clap::Args;
 use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
-use crate::render::{human, json};
-
-pub(crate) use finding::{Finding, Severity};
+use finding::Severity;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
@@ -62,8 +61,8 @@ pub(super) async fn run(args: &DoctorArgs, home: &Path, output: Output) -> Resul
         false => Exit::Done,
     };
     answer(match output {
-        Output::Human => human::findings(&findings),
-        Output::Json => json::findings(&findings),
+        Output::Human => answers::human(&findings),
+        Output::Json => answers::json(&findings),
     })?;
     Ok(exit)
 }

@@ -8,13 +8,11 @@
 //! | `standing` | the status of a sweep while it is followed |
 //! | `workers` | the workers and what they train |
 //! | `slurm` | workers on a Slurm cluster |
-//! | `doctor` | what this machine lacks |
 //! | `attempts` | attempts without a result, by cause |
 //! | `amounts` | counts, rates and percentages |
 
 mod amounts;
 mod attempts;
-mod doctor;
 mod plan;
 mod run;
 mod slurm;
@@ -31,10 +29,10 @@ use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
+pub(crate) use self::amounts::counted;
 pub(crate) use self::amounts::{percentage, rate, so_far};
 pub(crate) use self::attempts::incomplete_attempt;
 use self::attempts::{headline, incomplete_attempts};
-pub(crate) use self::doctor::findings;
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
     done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,

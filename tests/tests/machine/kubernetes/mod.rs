@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use biosweep_tests::files_under;
-use biosweep_tests::kubernetes::Tools;
+use biosweep_tests::installed::kubernetes::Tools;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()

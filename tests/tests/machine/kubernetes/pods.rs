@@ -1,7 +1,7 @@
 //! The programs as the pods of the chart run them: as a user without rights, with a root that they cannot write, with secrets as
 //! Kubernetes mounts them.
 
-use biosweep_tests::kubernetes::Tools;
+use biosweep_tests::installed::kubernetes::Tools;
 use biosweep_tests::program;
 use serde_json::{Value, json};
 
