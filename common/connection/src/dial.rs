@@ -51,6 +51,14 @@ pub enum DialError {
         /// The address.
         address: String,
     },
+    /// A token without TLS, and a name.
+    #[error(
+        "the token of the connection file is for an address without TLS: write 127.0.0.1 in place of the name in {address}"
+    )]
+    Name {
+        /// The address.
+        address: String,
+    },
     /// The certificate and the key cannot be used.
     #[error("the worker's certificate cannot be used: {0}")]
     Identity(#[from] rustls::Error),
@@ -75,6 +83,10 @@ impl Dialer {
             (Some(_), false) => Err(DialError::NoTls { address: address() }),
             (None, false) if file.token.is_some() && !is_loopback(&address()) => {
                 Err(DialError::Elsewhere { address: address() })
+            }
+            // The name may also lead to another address of this machine, where somebody else listens.
+            (None, false) if file.token.is_some() && address().contains("localhost") => {
+                Err(DialError::Name { address: address() })
             }
             (None, false) => Ok(Self { tls: None }),
             (Some(authority), true) => Ok(Self { tls: Some(connector(authority, identity)?) }),

@@ -56,6 +56,9 @@ pub(super) enum Limits {
     Lifted,
 }
 
+/// Maximum number of errors that are found in one file. Nobody reads more, and a hostile file may have a million.
+const FOUND_MAX: usize = 1_000;
+
 /// Collects errors.
 #[derive(Debug)]
 pub(super) struct ErrorList<'a> {
@@ -76,6 +79,9 @@ impl<'a> ErrorList<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
+        if self.found.len() >= FOUND_MAX {
+            return;
+        }
         // A parser may give a span inside a character; cutting the text there would panic.
         let start = self.text.floor_char_boundary(span.start);
         let span = start..self.text.ceil_char_boundary(span.end.max(start));

@@ -24,6 +24,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 /// The start of HTTP/2: the preface and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
@@ -126,6 +128,30 @@ async fn guesses(secured: &Secured, honest: &Path, count: u32) {
     }
 }
 
+/// Messages that are too long or nested too deeply are refused, and nobody else notices.
+async fn too_much(secured: &Secured, viewer: &Path) {
+    let connection = ConnectionFile::read(viewer).expect("it was made");
+    let channel = channel(secured, &connection).await;
+    let long = HealthCheckRequest { service: "x".repeat(100_000) };
+    let refused = HealthClient::new(channel.clone()).check(long).await.expect_err("it is too long");
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused}");
+    let mut client = SweepsClient::with_interceptor(channel, Bearer::new(connection.token.as_ref()));
+    for deep in ["- ".repeat(10_000) + "x", "? ".repeat(3_000) + "x", "[".repeat(5_000)] {
+        let format = v1::SpecFormat::Yaml as i32;
+        let plan = v1::PlanRequest { spec: deep, format, origin: "deep".to_owned() };
+        let refused = client.plan(plan).await.expect_err("it is no spec");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+}
+
+/// The connection of somebody unknown ends soon, whatever was asked on it.
+async fn ends_soon(mut stream: TlsStream<TcpStream>) {
+    stream.write_all(&[PREFACE, &begin(1)].concat()).await.expect("it is taken");
+    let mut bytes = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await;
+    assert!(ended.is_ok(), "it stays open");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stderr, reason = "a measurement")]
 async fn floods_let_nobody_in_and_starve_nobody() {
@@ -172,6 +198,9 @@ async fn floods_let_nobody_in_and_starve_nobody() {
     let resets =
         send_streams(stranger(&secured, b"h2").await, 100_000, |stream| [begin(stream), reset(stream)].concat()).await;
     assert!(streams || resets, "streams without end are cut off");
+
+    too_much(&secured, &viewer).await;
+    ends_soon(stranger(&secured, b"h2").await).await;
 
     drop((held, slow));
     ends.store(true, Ordering::Relaxed);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr_parser::{Event, Parser};
 use toml::de::{DeTable, DeValue};
 
 use super::json;
@@ -93,8 +94,32 @@ fn toml_value(value: &toml::Spanned<DeValue<'_>>) -> Node {
     Node { span: value.span(), kind }
 }
 
+/// Maximum nesting of lists and tables in YAML. Its parser of trees has no limit, and would use up the stack.
+const DEPTH_MAX: usize = 64;
+
+/// The first place that is nested too deeply. Other errors are found by the parser of trees.
+fn too_deep(text: &str, bytes: &CharacterBytes) -> Option<SyntaxError> {
+    let mut depth = 0_usize;
+    for event in Parser::new_from_str(text) {
+        match event.ok()? {
+            (Event::SequenceStart(..) | Event::MappingStart(..), span) if depth == DEPTH_MAX => {
+                let start = bytes.at(span.start.index());
+                let message = format!("nested too deeply; a spec file has at most {DEPTH_MAX} levels");
+                return Some(SyntaxError { span: start..start + 1, message });
+            }
+            (Event::SequenceStart(..) | Event::MappingStart(..), _) => depth += 1,
+            (Event::SequenceEnd | Event::MappingEnd, _) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
 fn from_yaml(text: &str) -> Result<Node, SyntaxError> {
     let bytes = CharacterBytes::of(text);
+    if let Some(error) = too_deep(text, &bytes) {
+        return Err(error);
+    }
     let documents = MarkedYaml::load_from_str(text).map_err(|error| {
         let start = bytes.at(error.marker().index());
         SyntaxError { span: start..start + 1, message: error.info().to_owned() }

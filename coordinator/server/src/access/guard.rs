@@ -85,8 +85,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some(registry) = self.registry.clone() else { return Box::pin(self.inner.call(request)) };
         let info = request.extensions().get::<ConnectInfo>();
+        let Some(registry) = self.registry.clone() else {
+            info.into_iter().for_each(ConnectInfo::note_call);
+            return Box::pin(self.inner.call(request));
+        };
         let caller = match check(&registry, request.uri().path(), request.headers(), info) {
             Ok(caller) => caller,
             Err(status) => {
@@ -94,6 +97,8 @@ where
                 return Box::pin(std::future::ready(Ok(status.into_http())));
             }
         };
+        // The connection of somebody unknown ends soon, whatever is asked on it.
+        info.filter(|_| caller != Caller::Nobody).into_iter().for_each(ConnectInfo::note_call);
         request.extensions_mut().insert(caller.clone());
         let response = self.inner.call(request);
         Box::pin(async move { Ok(response.await?.map(|body| Body::new(Revocable::new(body, registry, caller)))) })

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn each_caller_may_call_the_methods_of_its_role_only() {
         let allowed = |caller: &Caller| METHODS.iter().filter(|(_, needs)| needs.are_met_by(caller)).count();
-        let holder = |role| Caller::Holder { token: TokenId([0; 8]), role };
+        let holder = |role| Caller::Holder { token: TokenId([0; 8]), role, until: None };
         let worker = Caller::Worker { worker: WorkerId(Uuid::nil()), until: WallTime(1) };
         assert_eq!(allowed(&Caller::Owner), METHODS.len());
         assert_eq!(allowed(&Caller::Nobody), 2, "health");

@@ -29,6 +29,8 @@ pub(crate) enum Caller {
         token: TokenId,
         /// Its role.
         role: Role,
+        /// When the certificate that stands for it expires; `None` without one.
+        until: Option<WallTime>,
     },
     /// An enrolled worker.
     Worker {
@@ -118,11 +120,15 @@ impl Registry {
         if self.owner.is_some_and(|owner| token.id == owner.id && digest(&token.secret) == digest(&owner.secret)) {
             return Ok(Caller::Owner);
         }
+        // A token of the time without TLS may have been read on its way.
+        if self.owner.is_some_and(|owner| owner.authority != token.authority) {
+            return Err(Unknown::Token);
+        }
         let state = self.state();
         let row = state.tokens.get(&token.id).filter(|row| row.secret_digest == digest(&token.secret));
         let row = row.ok_or(Unknown::Token)?;
         row.info.check(self.now())?;
-        Ok(Caller::Holder { token: token.id, role: row.info.role })
+        Ok(Caller::Holder { token: token.id, role: row.info.role, until: None })
     }
 
     fn of_certificate(&self, certificate: &PeerCertificate) -> Result<Caller, Unknown> {
@@ -139,7 +145,7 @@ impl Registry {
                 if certificate.until <= self.now() {
                     return Err(Unknown::Expired);
                 }
-                Caller::Holder { token, role }
+                Caller::Holder { token, role, until: Some(certificate.until) }
             }
         };
         self.check(&caller).map(|()| caller)
@@ -150,7 +156,8 @@ impl Registry {
         let (state, now) = (self.state(), self.now());
         match caller {
             Caller::Nobody | Caller::Owner => Ok(()),
-            Caller::Holder { token, role } => {
+            Caller::Holder { until: Some(until), .. } if *until <= now => Err(Unknown::Expired),
+            Caller::Holder { token, role, .. } => {
                 let row = state.tokens.get(token).filter(|row| row.info.role == *role).ok_or(Unknown::Token)?;
                 Ok(row.info.check(now)?)
             }
@@ -167,7 +174,10 @@ impl Registry {
     pub(crate) fn until(&self, caller: &Caller) -> Option<WallTime> {
         match caller {
             Caller::Nobody | Caller::Owner => None,
-            Caller::Holder { token, .. } => self.state().tokens.get(token).and_then(|row| row.info.expires_at),
+            Caller::Holder { token, until, .. } => {
+                let of_token = self.state().tokens.get(token).and_then(|row| row.info.expires_at);
+                of_token.into_iter().chain(*until).min()
+            }
             Caller::Worker { until, .. } => Some(*until),
         }
     }
@@ -246,7 +256,7 @@ impl fmt::Display for Caller {
         match self {
             Self::Nobody => f.write_str("nobody"),
             Self::Owner => f.write_str("owner"),
-            Self::Holder { token, role } => write!(f, "{role} {token}"),
+            Self::Holder { token, role, .. } => write!(f, "{role} {token}"),
             Self::Worker { worker, .. } => write!(f, "worker {worker}"),
         }
     }

@@ -86,10 +86,17 @@ pub(crate) struct ConnectInfo {
     pub(crate) is_own_user: bool,
 }
 
-/// Records that there was a request on the connection.
+impl ConnectInfo {
+    /// Records that there was a request on the connection, which keeps it open.
+    pub(crate) fn note_call(&self) {
+        self.has_called.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Records every request on a connection.
 pub(crate) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
     if let Some(info) = request.extensions().get::<ConnectInfo>() {
-        info.has_called.store(true, Ordering::Relaxed);
+        info.note_call();
     }
     Ok(request)
 }

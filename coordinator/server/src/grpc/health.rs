@@ -20,7 +20,7 @@ const LIVENESS: &str = "liveness";
 /// The names of the service that serves while the coordinator takes requests. The empty name means the whole server.
 const READINESS: [&str; 2] = ["readiness", ""];
 /// How long a connection may exist, and then how long its last answer may take.
-const AGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
+const AGE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 /// Maximum number of requests of one connection at once.
 const REQUESTS_MAX: u32 = 8;
 /// How long the last answers may take.
@@ -53,7 +53,7 @@ impl HealthPort {
             .max_connection_age_grace(AGE.1)
             .max_concurrent_streams(REQUESTS_MAX)
             .layer(InterceptorLayer::new(connections::note_call))
-            .add_service(health)
+            .add_service(health.max_decoding_message_size(super::SHORT_BYTES_MAX))
             .serve_with_incoming_shutdown(callers, shutdown.clone().cancelled_owned());
         let port = Self { address, reporter, shutdown, server: tokio::spawn(server), tasks };
         port.set_ready(false).await;

@@ -37,7 +37,7 @@ use biosweep_store::StoreError;
 use futures::Stream;
 use tokio::sync::watch;
 use tonic::Status;
-use tonic::service::interceptor::{InterceptedService, InterceptorLayer};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -47,11 +47,16 @@ use self::version::Versioned;
 use crate::access::Administration;
 use crate::access::guard::Guard;
 use crate::commands::Commands;
-use crate::connections::{self, GrpcConnection};
+use crate::connections::GrpcConnection;
 use crate::driver::{DriverError, Stopped};
 
 /// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// Maximum bytes of a request for health or access, and of KEDA.
+pub(crate) const SHORT_BYTES_MAX: usize = 64 * 1024;
+/// Maximum number of requests of one connection at once. Each may hold a message in memory.
+pub(crate) const REQUESTS_MAX: u32 = 32;
 
 /// Why the server failed.
 #[derive(Debug, thiserror::Error)]
@@ -77,14 +82,13 @@ fn sweeps_server(commands: Commands) -> SweepsServer<sweeps::Service> {
 /// The service for access.
 fn access_server(administration: Administration) -> AccessServer<access::Service> {
     AccessServer::new(access::Service::new(administration))
-        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+        .max_decoding_message_size(SHORT_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
 /// The service for KEDA. It is not bound to a version, because KEDA sends none.
 fn scaler_server(commands: &Commands) -> ExternalScalerServer<scaler::Service> {
-    ExternalScalerServer::new(scaler::Service::new(commands.handle.clone()))
-        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+    ExternalScalerServer::new(scaler::Service::new(commands.handle.clone())).max_decoding_message_size(SHORT_BYTES_MAX)
 }
 
 /// Serves this store to those callers whom the guard admits, until `shutdown` completes.
@@ -112,9 +116,9 @@ pub(crate) async fn serve(
         // Keepalive ends a stream whose other end is gone without closing it.
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .layer(InterceptorLayer::new(connections::note_call))
+        .max_concurrent_streams(REQUESTS_MAX)
         .layer(guard)
-        .add_service(health)
+        .add_service(health.max_decoding_message_size(SHORT_BYTES_MAX))
         .add_service(reflection)
         .add_service(scaler_server(&commands))
         .add_service(Versioned(access_server(administration)))

@@ -23,6 +23,7 @@ use tower::{Layer, Service};
 
 use super::HostError;
 use crate::connections::{self, Admission};
+use crate::grpc::{REQUESTS_MAX, SHORT_BYTES_MAX};
 use crate::page;
 
 /// The pause between two attempts to take over.
@@ -98,7 +99,8 @@ impl Standby {
         tasks.spawn(async move {
             let (reporter, health) = tonic_health::server::health_reporter();
             reporter.set_service_status("", ServingStatus::NotServing).await;
-            let server = Server::builder().layer(layer).add_service(health);
+            let health = health.max_decoding_message_size(SHORT_BYTES_MAX);
+            let server = Server::builder().max_concurrent_streams(REQUESTS_MAX).layer(layer).add_service(health);
             // Open streams of the health service would keep a graceful shutdown waiting.
             tokio::select! {
                 served = server.serve_with_incoming(callers) => {

@@ -13,7 +13,7 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
 use biosweep_scheduler::record::CurveRow;
 use futures::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -49,7 +49,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl Sweeps for Service {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
-        let (spec, text) = parse(spec, format, &origin)?;
+        let (spec, text) = parse(spec, format, origin).await?;
         let submitted = self.commands.submit(spec, text, fresh).await.map_err(submit_failed)?;
         let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
         Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
@@ -57,7 +57,7 @@ impl Sweeps for Service {
 
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
         let v1::PlanRequest { spec, format, origin } = request.into_inner();
-        let (spec, _) = parse(spec, format, &origin)?;
+        let (spec, _) = parse(spec, format, origin).await?;
         let prepared = prepare(spec).await;
         let all = Wanted::From(TrajectoryIndex(0));
         let rows = reuse::find_now(&self.handle, &prepared, all).await.map_err(query_failed)?;
@@ -66,7 +66,7 @@ impl Sweeps for Service {
 
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Result<Response<v1::ExtendResponse>, Status> {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
-        let (spec, text) = parse(spec, format, &origin)?;
+        let (spec, text) = parse(spec, format, origin).await?;
         let id = self.resolve(&sweep, Lookup::Change).await?;
         let added = self.commands.extend(id, spec, text).await.map_err(extend_failed)?;
         let sweep = self.status(id).await?.sweep;
@@ -267,8 +267,21 @@ impl Service {
     }
 }
 
-/// Parses a submitted spec.
-fn parse(text: String, format: i32, origin: &str) -> Result<(SweepSpec, SpecText), Status> {
+/// Specs that are parsed at once. Others wait.
+static PARSERS: Semaphore = Semaphore::const_new(2);
+
+/// Parses a submitted spec, on a thread where this disturbs nobody.
+async fn parse(text: String, format: i32, origin: String) -> Result<(SweepSpec, SpecText), Status> {
+    let permit = PARSERS.acquire().await.expect("it is never closed");
+    let parsed = tokio::task::spawn_blocking(move || {
+        // It counts to the end, also if the caller is gone.
+        let _permit = permit;
+        parse_now(text, format, &origin)
+    });
+    parsed.await.map_err(|_| Status::internal("the spec cannot be parsed; please report it"))?
+}
+
+fn parse_now(text: String, format: i32, origin: &str) -> Result<(SweepSpec, SpecText), Status> {
     let known = spec_format(format).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let invalid = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
     let (spec, text) = SweepSpec::parse_to_store(text, known, &shown(origin)).map_err(invalid)?;

@@ -1,8 +1,8 @@
 //! The store in SQLite: one file in a home, with one process at a time.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -167,7 +167,8 @@ impl Connector {
 pub async fn open(home: &Path) -> Result<Sql, StoreError> {
     let at =
         |path: &Path, error: &io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);
-    fs::create_dir_all(home).map_err(|error| at(home, &error))?;
+    // Results are private until their owner shares them.
+    DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(|error| at(home, &error))?;
     let file = home.join(FILE);
     let place = file.display().to_string();
     let lock = lock(&home.join(LOCK), &place)?;
