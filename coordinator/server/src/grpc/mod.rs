@@ -54,7 +54,7 @@ use crate::driver::{DriverError, Stopped};
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
 /// Maximum bytes of a request for health or access, and of KEDA.
-pub(crate) const SHORT_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const SHORT_BYTES_MAX: usize = 256 * 1024;
 /// Maximum number of requests of one connection at once. Each may hold a message in memory.
 pub(crate) const REQUESTS_MAX: u32 = 32;
 
