@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run wheels deb test test-long postgresql readers tex browser torch slurm kubernetes prometheus lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run wheels deb test checked test-long lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,40 +30,25 @@ deb: build ## Make a Debian package of the coordinator and command line into dis
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: setup postgresql readers tex browser torch slurm kubernetes prometheus lint ## Run every check and test
-	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
-	@if [ "$$CI" = true ]; then deploy/python/build.sh --workspace --bins --tests $(ALL_FEATURES); fi
+TESTED := --workspace --bins --tests $(ALL_FEATURES)
+# A build that is not continued saves what incremental builds keep.
+ifeq ($(CI),true)
+export CARGO_INCREMENTAL := 0
+endif
+
+test: setup ## Run every check and test
+	@deploy/setup/tests/beside.sh $(MAKE) --no-print-directory checked
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
 
-test-long: setup postgresql ## Run what takes too long for every change: 200 faults of two coordinators
-	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
+checked: lint
+	$(CARGO) build --release --locked $(TESTED)
+	@if [ "$$CI" = true ]; then deploy/python/build.sh $(TESTED); fi
+
+test-long: setup ## Run what takes too long for every change: 200 faults of two coordinators, and the soak for half an hour
+	deploy/setup/postgresql.sh
+	$(CARGO) build --release --locked $(TESTED)
 	BIOSWEEP_LEADER_FAULTS=200 $(CARGO) test --release --locked --workspace $(ALL_FEATURES) --test runs -- chaos_with_two --nocapture
-
-postgresql: setup
-	@deploy/setup/postgresql.sh
-
-# 0.7 GB, so only where every test must run; otherwise the tests that need them say how they are installed.
-readers: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/readers.sh; fi
-
-# It changes the machine, so the same holds.
-tex: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/tex.sh; fi
-
-browser: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/browser.sh; fi
-
-torch: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/torch.sh; fi
-
-slurm: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/slurm.sh; fi
-
-kubernetes: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/kubernetes.sh; fi
-
-prometheus: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tests/prometheus.sh; fi
+	BIOSWEEP_SOAK_S=1800 $(CARGO) test --release --locked --workspace $(ALL_FEATURES) --test runs -- soak --nocapture
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -14,6 +14,7 @@ use biosweep_common::protocol::messages::{Held, Report};
 use biosweep_common::protocol::session::Owed;
 use biosweep_common::vocabulary::ids::{StoreId, WorkerId};
 use biosweep_host::id::new_id;
+use biosweep_host::private;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";
@@ -75,7 +76,7 @@ impl Spool {
     /// The folder cannot be used, or another process has the identity.
     pub fn open(place: &Path, worker: Option<WorkerId>) -> Result<OpenedSpool, SpoolError> {
         let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
-        fs::create_dir_all(place).map_err(unusable)?;
+        private::create_folder(place).map_err(unusable)?;
         if let Some(worker) = worker {
             return Self::wait_for(place, worker);
         }

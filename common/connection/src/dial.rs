@@ -20,9 +20,12 @@ use crate::authority::{PinnedAuthority, SERVER_NAME};
 use crate::file::ConnectionFile;
 use crate::identity::Identity;
 use crate::stream::Connection;
+use crate::user;
 
 /// The default port of a coordinator.
 pub const PORT: u16 = 7465;
+
+const ANOTHER_USER: &str = "the program there runs as another user of this machine";
 
 /// Why no connection can be opened as it was described.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +71,8 @@ pub enum DialError {
 #[derive(Clone)]
 pub struct Dialer {
     tls: Option<TlsConnector>,
+    /// Whether a server on this machine must run as the user of this process.
+    own_user: bool,
 }
 
 impl Dialer {
@@ -85,11 +90,11 @@ impl Dialer {
                 Err(DialError::Elsewhere { address: address() })
             }
             // The name may also lead to another address of this machine, where somebody else listens.
-            (None, false) if file.token.is_some() && address().contains("localhost") => {
+            (None, false) if file.token.is_some() && host(&address()) == "localhost" => {
                 Err(DialError::Name { address: address() })
             }
-            (None, false) => Ok(Self { tls: None }),
-            (Some(authority), true) => Ok(Self { tls: Some(connector(authority, identity)?) }),
+            (None, false) => Ok(Self { tls: None, own_user: file.token.is_none() }),
+            (Some(authority), true) => Ok(Self { tls: Some(connector(authority, identity)?), own_user: false }),
         }
     }
 
@@ -104,20 +109,37 @@ impl Dialer {
 
 /// The innermost cause of an error, which says what happened.
 #[must_use]
-pub fn root_cause(error: &dyn std::error::Error) -> String {
+pub fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    innermost(error).to_string()
+}
+
+/// Whether a connection was given up because it leads to a program of another user of this machine.
+#[must_use]
+pub fn leads_to_another_user(error: &(dyn std::error::Error + 'static)) -> bool {
+    let cause = innermost(error).downcast_ref::<io::Error>();
+    // Errors of the system have a number.
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied && cause.raw_os_error().is_none())
+}
+
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    cause
 }
 
 /// Whether an address is on this machine, by its text: a name may lead anywhere.
 #[must_use]
 pub fn is_loopback(address: &str) -> bool {
-    let host = address.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-    let bare = host.trim_matches(['[', ']']);
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let host = host(address);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The host of an address, without the brackets of an IPv6 address and in lower case; empty if it is not valid.
+fn host(address: &str) -> String {
+    let host = address.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_lowercase)).unwrap_or_default();
+    host.trim_matches(['[', ']']).to_owned()
 }
 
 fn connector(authority: Fingerprint, identity: Option<&Identity>) -> Result<TlsConnector, rustls::Error> {
@@ -148,11 +170,14 @@ impl tower_service::Service<Uri> for Dialer {
     }
 
     fn call(&mut self, address: Uri) -> Self::Future {
-        let tls = self.tls.clone();
+        let Self { tls, own_user } = self.clone();
         Box::pin(async move {
             let host = address.host().unwrap_or_default().trim_matches(['[', ']']);
             let stream = TcpStream::connect((host, address.port_u16().unwrap_or(PORT))).await?;
             stream.set_nodelay(true)?;
+            if own_user && stream.peer_addr()?.ip().is_loopback() && !user::is_own_server(&stream) {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, ANOTHER_USER));
+            }
             let connection = match tls {
                 None => Connection::Plain(stream),
                 Some(tls) => {

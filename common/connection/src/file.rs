@@ -90,6 +90,12 @@ impl ConnectionFile {
         Self { addresses: vec![address], store: None, token: None }
     }
 
+    /// The address that is tried first; empty if there is none.
+    #[must_use]
+    pub fn first_address(&self) -> &str {
+        self.addresses.first().map_or("", String::as_str)
+    }
+
     /// The certificate authority of the coordinator; `None` without TLS.
     #[must_use]
     pub fn authority(&self) -> Option<Fingerprint> {

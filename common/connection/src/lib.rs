@@ -7,6 +7,7 @@
 //! | [`identity`] | the key and the certificate of a worker |
 //! | [`dial`] | connections: TCP, TLS, and the channel of gRPC on top |
 //! | [`stream`] | an open connection, with or without TLS |
+//! | [`user`] | the user of this machine at the other end of a connection |
 //! | [`bearer`] | the token in the headers of requests |
 
 pub mod authority;
@@ -15,3 +16,4 @@ pub mod dial;
 pub mod file;
 pub mod identity;
 pub mod stream;
+pub mod user;

@@ -8,6 +8,7 @@
 //! | `stop` | the signals that ask a program to stop |
 //! | `deadline` | the end of a batch job |
 //! | [`name`] | the name of the machine |
+//! | [`private`] | folders of one user |
 //! | [`process`] | the identity of a process |
 //! | [`limits`] | limits on open files and threads |
 //! | [`resources`] | the cores and the memory that this process may use |
@@ -20,6 +21,7 @@ pub mod id;
 pub mod limits;
 pub mod logging;
 pub mod name;
+pub mod private;
 pub mod process;
 pub mod resources;
 #[cfg(feature = "program")]

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::private;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -88,7 +89,7 @@ impl<W: Write> Write for Lossy<W> {
 fn open(path: &Path) -> Result<File, LoggingError> {
     let failed = |source| LoggingError::File { path: path.display().to_string(), source };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        private::create_folder(folder).map_err(failed)?;
     }
     File::options().create(true).append(true).open(path).map_err(failed)
 }

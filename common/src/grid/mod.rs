@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 pub use axis::TooFine;
 pub use block::Block;
 pub use grid_index::GridIndex;
-pub(crate) use overlap::Parts;
+pub(crate) use overlap::{Parts, TooManyToCompare, common_points};
 
 use self::axis::Dimension;
 use crate::configuration::{Configuration, Hyperparameters, Point, Shape, StoppingRule};

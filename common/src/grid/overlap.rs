@@ -1,6 +1,6 @@
 //! The common points of two unions of blocks. They are found by intersecting boxes, never by enumerating points.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::axis::{Axis, Dimension};
 use super::block::Block;
@@ -44,6 +44,64 @@ impl Parts {
     }
 }
 
+/// The cost that [`common_points`] may have: some seconds.
+const COST_MAX: u64 = 10_000_000;
+/// The cost of a look at two parts, in units of a look at one value.
+const COST_OF_PAIR: u64 = 4;
+
+/// The blocks are too many, or their lists too long, for a search of common points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyToCompare;
+
+/// The pairs of groups that have a common point, as (later, earlier) with the point: at most this many.
+///
+/// # Errors
+/// Groups whose comparison would take too long.
+pub(crate) fn common_points(
+    groups: &[Parts],
+    pairs_max: usize,
+) -> Result<BTreeMap<(usize, usize), Point>, TooManyToCompare> {
+    let mut alike: BTreeMap<&BTreeSet<Setting>, Vec<(usize, &Part)>> = BTreeMap::new();
+    for (group, parts) in groups.iter().enumerate() {
+        for part in parts.parts() {
+            alike.entry(&part.applies).or_default().push((group, part));
+        }
+    }
+    let mut found = BTreeMap::new();
+    let mut cost: u64 = 0;
+    for parts in alike.values() {
+        for (place, &(later, left)) in parts.iter().enumerate() {
+            for &(earlier, right) in parts[..place].iter().filter(|(earlier, _)| *earlier != later) {
+                cost = cost.saturating_add(COST_OF_PAIR);
+                if may_meet(left, right) && !found.contains_key(&(later, earlier)) {
+                    cost = cost
+                        .saturating_add(values_to_compare(&left.block))
+                        .saturating_add(values_to_compare(&right.block));
+                    if cost <= COST_MAX {
+                        found.extend(common_point(left, right).map(|point| ((later, earlier), point)));
+                    }
+                }
+                if cost > COST_MAX {
+                    return Err(TooManyToCompare);
+                }
+                if found.len() >= pairs_max {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The values that a comparison with another block may look at. Two ranges are compared without looking at their values.
+fn values_to_compare(block: &Block) -> u64 {
+    let values = |dimension: &Dimension| match dimension.axes() {
+        [(_, Axis::Range { .. })] => 1,
+        _ => dimension.len(),
+    };
+    block.dimensions().iter().map(values).fold(1, u64::saturating_add)
+}
+
 /// Cuts a block into parts, so that in each part all values of this setting use the same other settings.
 fn cut(block: Block, on: Setting) -> Vec<Block> {
     let long = block.dimensions().iter().any(|d| matches!(d.axis(on), Some(Axis::Range { .. })));
@@ -76,7 +134,8 @@ fn applying(point: &Point) -> BTreeSet<Setting> {
     Setting::ALL.iter().copied().filter(|setting| value(*setting).is_some()).filter(applies).collect()
 }
 
-fn common_point(left: &Part, right: &Part) -> Option<Point> {
+/// Whether the same settings apply to both parts, and no setting is constant in both with different values.
+fn may_meet(left: &Part, right: &Part) -> bool {
     let constant = |part: &Part, setting: Setting| {
         let varies = part.block.dimensions().iter().any(|dimension| dimension.axis(setting).is_some());
         (!varies).then(|| constant(&part.block, setting)).flatten()
@@ -85,7 +144,11 @@ fn common_point(left: &Part, right: &Part) -> Option<Point> {
         (Some(left), Some(right)) => left != right,
         _ => false,
     };
-    if left.applies != right.applies || left.applies.iter().any(differ) {
+    left.applies == right.applies && !left.applies.iter().any(differ)
+}
+
+fn common_point(left: &Part, right: &Part) -> Option<Point> {
+    if !may_meet(left, right) {
         return None;
     }
     let mut point = Point::new();

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use super::error::ErrorList;
+use super::duplicates::report_duplicates;
+use super::error::{ErrorList, Limits};
 use super::read::Given;
 use crate::configuration::{Convolution, Point};
+use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension, TooFine};
-use crate::grid::{Block, Parts};
 use crate::network::extents;
 use crate::protocol::bounds::STOPPING_RULES_MAX;
 use crate::settings::{Condition, Domain, Level, Setting, Value};
@@ -54,13 +55,29 @@ pub(super) struct Draft {
 /// out.
 pub(super) fn build(drafts: &[Draft], share: bool, errors: &mut ErrorList<'_>) -> Vec<Block> {
     let mut common = Common::default();
-    let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, share, errors)).collect();
+    let mut groups = Vec::new();
+    let mut blocks = 0;
+    for draft in drafts {
+        groups.push(build_one(draft, &mut common, share, errors));
+        blocks += groups.last().map_or(0, Vec::len);
+        if blocks > BLOCKS_MAX && errors.limits == Limits::Apply {
+            let message = format!("the sweep has more than {BLOCKS_MAX} blocks, or its exclusions cut it into more");
+            errors.add(&draft.span, draft.place.clone(), message, FEWER_BLOCKS);
+            return Vec::new();
+        }
+    }
     common.report_unused(errors);
     if errors.are_none() {
         report_duplicates(drafts, &groups, errors);
     }
     groups.into_iter().flatten().collect()
 }
+
+/// Maximum number of blocks that a sweep is written with, and of blocks that exclusions cut it into.
+pub(super) const BLOCKS_MAX: usize = 2_000;
+/// Maximum number of exclusions that apply to one block.
+const EXCLUDES_MAX: usize = 1_000;
+pub(super) const FEWER_BLOCKS: &str = "write the points of one block as zipped lists (zip), or submit several sweeps";
 
 /// The settings common to all blocks, and whether each applies to any block.
 #[derive(Default)]
@@ -110,8 +127,18 @@ fn build_one(draft: &Draft, common: &mut Common, share: bool, errors: &mut Error
 
 /// The parts of a block that remain after its exclusions.
 fn excluded(draft: &Draft, block: Block, common: &mut Common, errors: &mut ErrorList<'_>) -> Vec<Block> {
+    let is_limited = errors.limits == Limits::Apply;
+    if is_limited && let Some(exclude) = draft.excludes.get(EXCLUDES_MAX) {
+        let message = format!("{} has more than {EXCLUDES_MAX} exclusions", draft.place);
+        let help = "list several values in one exclusion, or write the points as zipped lists (zip)";
+        errors.add(&exclude.span, exclude.place.clone(), message, help);
+        return vec![block];
+    }
     let mut rest = vec![block];
     for exclude in &draft.excludes {
+        if is_limited && rest.len() > BLOCKS_MAX {
+            break;
+        }
         let (mut left, mut cut) = (Vec::new(), false);
         for block in std::mem::take(&mut rest) {
             match block.excluding(&exclude.settings) {
@@ -346,24 +373,4 @@ pub(super) fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
         Some(Given::Many(Axis::List(values))) => values.iter().map(|value| holds(Some(value))).collect(),
     };
     (each.contains(&true), !each.contains(&false))
-}
-
-fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], errors: &mut ErrorList<'_>) {
-    let parts: Vec<Parts> = groups.iter().map(|blocks| Parts::of(blocks)).collect();
-    for (later, draft) in drafts.iter().enumerate() {
-        for earlier in 0..later {
-            if let Some(point) = parts[later].common_point(&parts[earlier]) {
-                let telling = |setting: &Setting, value: &Value| setting.default_value().as_ref() != Some(value);
-                let example: Vec<String> = point
-                    .iter()
-                    .filter(|(setting, value)| telling(setting, value))
-                    .map(|(setting, value)| format!("{setting} = {value}"))
-                    .collect();
-                let other = &drafts[earlier].place;
-                let message = format!("{} and {other} share trials, such as {}", draft.place, example.join(", "));
-                let help = "remove the shared values from one of them, or exclude them there";
-                errors.add(&draft.span, draft.place.clone(), message, help);
-            }
-        }
-    }
 }

@@ -57,7 +57,7 @@ pub(super) enum Limits {
 }
 
 /// Maximum number of errors that are found in one file. Nobody reads more, and a hostile file may have a million.
-const FOUND_MAX: usize = 1_000;
+pub(super) const FOUND_MAX: usize = 1_000;
 
 /// Collects errors.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! | `document` | a text in TOML, YAML or JSON, as one tree of nodes, and changes of the text |
 //! | `read` | from nodes to values and axes, checked against their settings |
 //! | `blocks` | from settings to blocks, checked as a whole |
+//! | `duplicates` | blocks that have a common trial |
 //! | `measures` | the measures, checked against the trials |
 //! | `reports` | the maximum size of a trajectory's report |
 //! | `execution` | the execution options |
@@ -14,6 +15,7 @@
 
 mod blocks;
 mod document;
+mod duplicates;
 mod error;
 mod execution;
 mod measures;

@@ -87,7 +87,7 @@ impl Served {
 
     /// The address of the coordinator.
     pub(super) fn url(&self) -> &str {
-        self.connection.addresses.first().map_or("", String::as_str)
+        self.connection.first_address()
     }
 
     /// A connection to the coordinator.

@@ -52,7 +52,7 @@ pub(super) struct BenchWorker {
 impl BenchWorker {
     /// Connects and waits for the welcome.
     pub(super) async fn connect(connection: &ConnectionFile, manner: Manner) -> Result<Self, BenchError> {
-        let url = connection.addresses.first().map_or("", String::as_str);
+        let url = connection.first_address();
         let unreachable =
             |error: tonic::transport::Error| ClientError::Unreachable { url: url.to_owned(), why: error.to_string() };
         let description = WorkerDescription {

@@ -121,6 +121,7 @@ impl From<ClientError> for Failure {
             ClientError::Refused(_) | ClientError::NoAddress | ClientError::Dial(_) => Self::bad_input(error),
             ClientError::Host(error) => error.into(),
             ClientError::Unreachable { .. }
+            | ClientError::AnotherUser { .. }
             | ClientError::Failed(_)
             | ClientError::Broken(_)
             | ClientError::Unavailable(_)

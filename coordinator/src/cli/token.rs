@@ -192,7 +192,7 @@ async fn create(args: &CreateArgs, home: &Path, output: Output) -> Result<Exit, 
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (token, view) = client.create_token(new).await?;
     client.close().await?;
-    let of_operator = elsewhere.and_then(|connection| connection.addresses.first().cloned());
+    let of_operator = elsewhere.map(|connection| connection.first_address().to_owned());
     let address = args.address.clone().or(of_operator).unwrap_or_else(default_address);
     let file = Destination { address, authority }.file(token);
     if let Some(path) = &args.to {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
-use biosweep_connection::dial::{Dialer, root_cause};
+use biosweep_connection::dial::{Dialer, leads_to_another_user, root_cause};
 use biosweep_connection::file::ConnectionFile;
 use biosweep_host::limits;
 use biosweep_proto::v1::access_client::AccessClient;
@@ -163,7 +163,10 @@ impl Client {
             .http2_keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
-        let channel = dialer.connect(&endpoint).await.map_err(|error| unreachable(root_cause(&error)))?;
+        let channel = dialer.connect(&endpoint).await.map_err(|error| match leads_to_another_user(&error) {
+            true => ClientError::AnotherUser { url: url.to_owned() },
+            false => unreachable(root_cause(&error)),
+        })?;
         if connection.addresses.len() > 1 && !identity::is_serving(channel.clone()).await {
             return Err(unreachable("this coordinator stands by".to_owned()));
         }

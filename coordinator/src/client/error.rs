@@ -18,6 +18,15 @@ pub(crate) enum ClientError {
         /// The error of the transport.
         why: String,
     },
+    /// Another user of this machine serves the address.
+    #[error(
+        "{url} leads to a program of another user of this machine, and there is no token for it; ask that user for a connection file (biosweep \
+         token create) and give it with --connection FILE"
+    )]
+    AnotherUser {
+        /// The address.
+        url: String,
+    },
     /// The connection file has no address.
     #[error("the connection file has no address")]
     NoAddress,
@@ -50,6 +59,7 @@ impl ClientError {
         match self {
             Self::Unreachable { why, .. } | Self::Broken(why) | Self::Unavailable(why) => Some(why),
             Self::NoAddress
+            | Self::AnotherUser { .. }
             | Self::Dial(_)
             | Self::Refused(_)
             | Self::Failed(_)

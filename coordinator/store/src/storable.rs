@@ -63,7 +63,10 @@ fn of_access(change: &AccessChange) -> Result<(), String> {
             text("creator", &info.creator)?;
             numbers([("time", info.created_at.0), ("time", info.expires_at.map_or(0, |at| at.0))])
         }
-        AccessChange::TokenRevoked { at, .. } | AccessChange::WorkerRevoked { at, .. } => number("time", at.0),
+        AccessChange::TokenRevoked { at, .. }
+        | AccessChange::WorkerRevoked { at, .. }
+        | AccessChange::Renewed { at, .. }
+        | AccessChange::Forgotten { before: at } => number("time", at.0),
         AccessChange::Enrolled(row) => number("time", row.enrolled_at.0),
     }
 }

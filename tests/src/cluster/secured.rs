@@ -67,6 +67,19 @@ impl Secured {
         file["addresses"][0].as_str().expect("an address").to_owned()
     }
 
+    /// The resident memory of the coordinator in MiB.
+    ///
+    /// # Panics
+    /// If it is not running.
+    #[must_use]
+    pub fn resident_mib(&self) -> f64 {
+        let process = self.coordinator.as_ref().expect("a coordinator").id();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux has it");
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib / 1024.0
+    }
+
     /// Makes a token, and returns the path of its connection file and its id.
     #[must_use]
     pub fn token(&self, role: &str, more: &[&str]) -> (PathBuf, String) {

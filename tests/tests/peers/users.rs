@@ -71,7 +71,10 @@ fn another_user_of_the_machine_can_do_nothing_without_a_token() {
     for command in [&["list"][..], &["cancel", "small"], &["workers"], &["token", "list"]] {
         let refused = as_other(folder, &[&[biosweep][..], command, &["--coordinator", &url]].concat());
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(!refused.status.success() && error.contains("needs a token"), "{command:?}: {error}");
+        assert!(
+            !refused.status.success() && error.contains("another user of this machine, and there is no token for it"),
+            "{command:?}: {error}"
+        );
     }
 
     // The page, and requests whose sender is gone before they are read: such a socket seems to be root's.

@@ -3,5 +3,6 @@
 mod faults;
 mod leaders;
 mod single_node;
+mod soak;
 mod stopping;
 mod terminal;

@@ -3,7 +3,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `world` | the queue of simulated events: messages, crashes, partitions, failed commits, commands of users |
+//! | `world` | the queue of simulated events: messages, crashes, takeovers, partitions, failed commits, commands of users |
 //! | `exploration` | all interleavings of a small world |
 //! | `process` | the processes of a coordinator and a worker |
 //!

@@ -17,6 +17,8 @@ use biosweep_scheduler::record::Record;
 /// A running coordinator: the state of its driver.
 #[derive(Debug)]
 pub(super) struct Coordinator {
+    /// Its number: a coordinator that takes over has a greater one.
+    pub(super) epoch: u64,
     pub(super) batcher: Batcher<()>,
     /// The current stream of each worker.
     pub(super) streams: BTreeMap<WorkerId, StreamId>,

@@ -157,7 +157,7 @@ fn deaths_in_a_row_are_counted_across_restarts() {
 #[test]
 fn progress_between_deaths_is_known_after_a_restart() {
     let mut world = Restarting::new();
-    for number in 1..=30 {
+    for number in 1..=15 {
         let grant = world.grant(worker(number)).expect("there is work");
         let actions = world.die(worker(number), &grant, number as u64);
         assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);

@@ -257,7 +257,7 @@ fn refused(status: Status) -> Status {
     }
 }
 
-fn unreachable(error: &dyn std::error::Error) -> Status {
+fn unreachable(error: &(dyn std::error::Error + 'static)) -> Status {
     Status::unavailable(root_cause(error))
 }
 

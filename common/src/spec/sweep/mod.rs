@@ -34,6 +34,8 @@ pub struct SweepSpec {
 }
 
 const NAME_CHARACTERS_MAX: usize = 128;
+/// Maximum number of values that the blocks copy from the common settings.
+const COPIED_MAX: usize = 1_000_000;
 const MEASURE: &str = "measure";
 const TOP: [&str; 8] = ["name", "seed", MEASURE, CHECKPOINT_EVERY_S, "data", "train", "grid", "block"];
 /// Keys that are not settings of trials and may be at the top or under `train`.
@@ -260,6 +262,14 @@ fn drafts(alone: Range<usize>, shared: &Shared, blocks: Option<&Node>, errors: &
     };
     if items.is_empty() {
         errors.add(&node.span, "block", "the list of blocks is empty", "remove it, or add a block");
+    }
+    // Every block has a copy of the common settings.
+    let copied = items.len().saturating_mul(shared.listed());
+    if errors.limits == Limits::Apply && (items.len() > blocks::BLOCKS_MAX || copied > COPIED_MAX) {
+        let message =
+            format!("{} blocks are too many, or the lists under [grid] are too long for so many", items.len());
+        errors.add(&node.span, "block", message, blocks::FEWER_BLOCKS);
+        return Vec::new();
     }
     let own = |(index, item): (usize, &Node)| {
         let place = format!("block[{index}]");

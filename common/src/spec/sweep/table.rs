@@ -21,6 +21,16 @@ pub(in crate::spec) struct Shared {
 }
 
 impl Shared {
+    /// The number of values in its lists and exclusions.
+    pub(super) fn listed(&self) -> usize {
+        let listed = |axis: &Axis| if let Axis::List(values) = axis { values.len() } else { 1 };
+        let entries =
+            self.entries.values().map(|entry| if let Given::Many(axis) = &entry.given { listed(axis) } else { 1 });
+        let excluded = self.excludes.iter().flat_map(|exclude| &exclude.settings).map(|(_, axis)| listed(axis));
+        let zipped = self.zips.iter().map(|zip| zip.settings.len());
+        entries.chain(excluded).chain(zipped).sum()
+    }
+
     /// Reads a table of constants: of the given settings, or of any.
     pub(super) fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, errors: &mut ErrorList<'_>) {
         for (key, node) in table(node, name, errors) {

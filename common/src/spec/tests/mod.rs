@@ -288,3 +288,34 @@ fn trials_with_and_without_early_stopping_are_different() {
     assert_eq!(good(&format!("{GOOD}{without}{with}")).grid.trials(), 8);
     assert!(error(&format!("{with}{with}")).contains("share trials"));
 }
+
+#[test]
+fn a_spec_with_too_many_blocks_or_exclusions_is_refused_before_they_are_compared() {
+    let blocks = |count: usize, grid: &str| {
+        let each: String = (0..count).map(|seed| format!("[[block]]\nseed = {seed}\n")).collect();
+        toml(&format!("{}{grid}{each}", GOOD.replace(", \"dtp\"", ""))).map(|spec| spec.grid.blocks().len())
+    };
+    let error = |found: Result<usize, SpecErrors>| found.expect_err("an error").to_string();
+    assert_eq!(blocks(1_000, ""), Ok(1_000));
+    assert!(error(blocks(2_001, "")).contains("2001 blocks are too many"));
+    // Squares: a list of neighbours is read as a range.
+    let list: Vec<String> = (1..=10_000_u64).map(|root| (root * root).to_string()).collect();
+    let long = format!("max_updates = [{}]\n", list.join(", "));
+    assert!(error(blocks(101, &long)).contains("the lists under [grid] are too long for so many"));
+    let one = |seed: u64| format!("{{ rule = \"bp\", seed = {seed} }}");
+    let excluding = |seeds: u64| {
+        let each: Vec<String> = (0..seeds).map(|seed| one(2 * seed)).collect();
+        let seed = "seed = { from = 0, count = 1_000_000 }";
+        toml(&format!("{GOOD}{seed}\nexclude = [{}]\n", each.join(", "))).map(|spec| spec.grid.blocks().len())
+    };
+    assert!(excluding(50).is_ok());
+    assert!(error(excluding(1_001)).contains("has more than 1000 exclusions"));
+}
+
+#[test]
+fn lists_that_are_too_long_to_be_compared_are_refused() {
+    let list = |block: u64| (0..10_000).map(|root| (root * root + block).to_string()).collect::<Vec<_>>().join(", ");
+    let blocks: String = (0..30).map(|block| format!("[[block]]\nseed = [{}]\n", list(block))).collect();
+    let error = toml(&format!("{GOOD}{blocks}")).expect_err("an error").to_string();
+    assert!(error.contains("too many, or their lists too long, to be checked for common trials"), "{error}");
+}

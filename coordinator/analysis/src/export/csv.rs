@@ -28,10 +28,17 @@ impl<W: Write + Send> Sink for Csv<W> {
     }
 }
 
+/// A text as the content of a cell. Spreadsheets take a text that starts with one of these characters for a formula, and names and causes
+/// may come from others; an apostrophe prevents it.
+#[must_use]
+pub fn cell(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
 fn text(field: Field) -> String {
     match field {
         Field::Absent | Field::Diverged => String::new(),
-        Field::Text(text) => text,
+        Field::Text(text) => cell(text),
         Field::Integer(number) => number.to_string(),
         // The shortest text that reads back to the same bits.
         Field::Real(number) => short_real(number),

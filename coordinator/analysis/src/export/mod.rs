@@ -20,6 +20,7 @@ use biosweep_common::names;
 use biosweep_common::results::views::{SpecView, SweepView};
 
 use column::{Column, Sink};
+pub use csv::cell;
 pub use rows::{Curves, Diagnostics, Results};
 pub use tensorboard::{EventFile, TensorBoard};
 

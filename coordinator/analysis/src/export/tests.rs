@@ -31,6 +31,16 @@ fn two_results() -> [ResultView; 2] {
 }
 
 #[test]
+fn a_name_in_csv_is_no_formula_of_a_spreadsheet() {
+    let mut result = completed("bp", "nn", 5, -0.5, 0.25);
+    result.worker_name = "=HYPERLINK(\"http://example.org\")".to_owned();
+    let text = written(Format::Csv, &[result]);
+    assert!(text.contains(",\"'=HYPERLINK(\"\"http://example.org\"\")\","), "{text}");
+    assert!(text.contains(",-0.5,"), "numbers stay numbers: {text}");
+    assert_eq!(["a=b", "+1", "@x", ""].map(|text| cell(text.to_owned())), ["a=b", "'+1", "'@x", ""]);
+}
+
+#[test]
 fn csv_has_the_documented_columns_and_empty_fields_for_settings_that_do_not_apply() {
     let text = written(Format::Csv, &two_results());
     let lines: Vec<&str> = text.lines().collect();

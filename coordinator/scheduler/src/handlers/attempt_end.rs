@@ -54,6 +54,12 @@ impl Scheduler {
             report.outcome = Outcome::Failed;
             report.cause = Some("the reported learning curve ends before the trial does".to_owned());
         }
+        let updates_max = lane.updates_max();
+        if report.updates > updates_max {
+            let cause =
+                format!("{} updates were reported, but the trajectory has at most {updates_max}", report.updates);
+            report = Report { outcome: Outcome::Failed, cause: Some(cause), updates: updates_max, ..report };
+        }
         let held = (report.held.sweep, index);
         let end = match report.outcome {
             Outcome::Completed | Outcome::Diverged => {

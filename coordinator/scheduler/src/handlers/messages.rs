@@ -34,7 +34,7 @@ impl Scheduler {
             ToCoordinator::Evaluated { attempt, trajectory, point } => {
                 if let Some((sweep, lane)) = self.leases.lane_of(id, attempt, trajectory) {
                     lane.latest = Some(point);
-                    lane.updates = lane.updates.max(point.update);
+                    lane.updates = lane.updates.max(point.update.min(lane.updates_max()));
                     actions.push(Action::Notify(Notice::Changed(sweep)));
                 }
             }
@@ -84,7 +84,7 @@ impl Scheduler {
         let mut changed = BTreeSet::new();
         for &Progress { attempt, trajectory, updates } in progress {
             if let Some((sweep, lane)) = self.leases.lane_of(id, attempt, trajectory) {
-                lane.updates = updates;
+                lane.updates = updates.min(lane.updates_max());
                 changed.insert(sweep);
             }
         }

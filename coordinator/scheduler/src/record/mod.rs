@@ -12,7 +12,7 @@ mod change;
 mod stored;
 mod submission;
 
-pub use access::{AccessChange, AccessRows};
+pub use access::{AccessChange, AccessRows, AccessTables};
 pub use change::{DatasetRow, Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, TrialResult};
 pub use stored::{
     AttemptRow, CurveRow, FailureRow, FailureStatus, OutcomeRow, Restored, RestoredSweep, SourceRow, SweepRow,

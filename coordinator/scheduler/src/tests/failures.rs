@@ -71,6 +71,21 @@ fn three_similar_failures_pause_the_sweep_with_a_reason() {
 }
 
 #[test]
+fn a_trajectory_has_no_more_updates_than_its_stopping_rules_allow_whatever_a_worker_reports() {
+    let mut world = World::with_many_retries();
+    let (id, grant) = world.work(7, 1);
+    let (attempt, trajectory) = (grant.attempt, grant.lanes[0].trajectory);
+    world.send(id, ToCoordinator::Heartbeat { progress: vec![Progress { attempt, trajectory, updates: u64::MAX }] });
+    let training = world.scheduler.worker_views(None).remove(0).training;
+    assert_eq!(training.iter().map(|lane| lane.updates).collect::<Vec<_>>(), [20]);
+    let report = Report { updates: u64::MAX, ..world.report(&grant, 0, Outcome::Completed, 20) };
+    let actions = world.end(id, report);
+    let ended: Vec<_> = endings(&actions).iter().map(|ending| (ending.outcome, ending.updates)).collect();
+    assert_eq!(ended, [(Outcome::Failed, 20)]);
+    assert_eq!(world.completed(), 0);
+}
+
+#[test]
 fn different_failures_do_not_pause_a_sweep() {
     let mut world = World::with_many_retries();
     let (id, mut grant) = world.work(7, 1);

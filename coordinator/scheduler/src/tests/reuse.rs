@@ -339,7 +339,8 @@ fn a_sweep_without_sharing_takes_over_nothing_from_itself() {
     world.submit_with(2, &[blocks, alone, one[0], one[1]], Arc::default());
     for _trial in 0..2 {
         let grant = world.work(7, 1).1;
-        let actions = world.end(worker(7), world.report(&grant, 0, Outcome::Completed, 20));
+        let updates = grant.lanes[0].stopping_rules[0].max_updates;
+        let actions = world.end(worker(7), world.report(&grant, 0, Outcome::Completed, updates));
         assert_eq!(taken_over(&actions), []);
     }
     assert_eq!(world.scheduler.sweep_views(), []);

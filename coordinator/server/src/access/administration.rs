@@ -10,7 +10,7 @@ use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::AccessChange;
 use tokio::sync::Mutex;
 
-use super::authority::{Authority, KeyRequest, RequestError};
+use super::authority::{Authority, KeyRequest, RequestError, WORKER_MS};
 use super::registry::{Caller, Registry, digest};
 use crate::driver::{DriverError, Handle};
 
@@ -160,19 +160,28 @@ impl Administration {
         let chain = authority.sign_worker(&request, worker, now)?;
         let row = EnrolledWorker { worker, key: request.key, token: *token, enrolled_at: now, revoked_at: None };
         self.store(AccessChange::Enrolled(row)).await?;
+        // Otherwise the rows of short-lived workers would pile up.
+        let before = WallTime(now.0.saturating_sub(2 * WORKER_MS));
+        if registry.has_workers_before(before) {
+            self.store(AccessChange::Forgotten { before }).await?;
+        }
         tracing::info!(%worker, %token, "a worker has enrolled");
         Ok(chain)
     }
 
     /// Gives an enrolled worker a new certificate for the same key.
-    pub(crate) fn renew(&self, caller: &Caller, request: &[u8]) -> Result<Vec<Vec<u8>>, AccessError> {
+    pub(crate) async fn renew(&self, caller: &Caller, request: &[u8]) -> Result<Vec<Vec<u8>>, AccessError> {
         let registry = self.registry()?;
         let authority = self.authority.as_ref().ok_or(AccessError::NoAuthority)?;
         let Caller::Worker { worker, .. } = *caller else { return Err(AccessError::NotAWorker) };
         let request = KeyRequest::read(request)?;
-        match registry.worker(worker) {
-            Some(known) if known.key == request.key => Ok(authority.sign_worker(&request, worker, registry.now())?),
-            _ => Err(AccessError::OtherKey { worker }),
+        let _one = self.lock.lock().await;
+        if registry.worker(worker).is_none_or(|known| known.key != request.key) {
+            return Err(AccessError::OtherKey { worker });
         }
+        let at = registry.now();
+        let chain = authority.sign_worker(&request, worker, at)?;
+        self.store(AccessChange::Renewed { worker, at }).await?;
+        Ok(chain)
     }
 }

@@ -17,7 +17,7 @@ use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_connection::authority::{SERVER_NAME, fingerprint_of};
 use biosweep_connection::file::write_private;
-use biosweep_host::name;
+use biosweep_host::{name, private};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -32,7 +32,7 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// How long certificates are valid: of the authority, of a server, of a worker.
 const AUTHORITY_MS: u64 = 3_653 * DAY_MS;
 const SERVER_MS: u64 = 90 * DAY_MS;
-const WORKER_MS: u64 = DAY_MS;
+pub(super) const WORKER_MS: u64 = DAY_MS;
 /// How much earlier they are valid than they were made, because clocks differ.
 const EARLIER_MS: u64 = 2 * HOUR_MS;
 /// How certificates name the role and the holder: `biosweep:worker/<id>`, `biosweep:viewer/<name>`.
@@ -139,7 +139,7 @@ impl Authority {
         if certificate_path.exists() || key_path.exists() {
             return Err(AuthorityError::Exists { folder: folder.to_owned() });
         }
-        fs::create_dir_all(folder).map_err(|source| AuthorityError::File { path: folder.to_owned(), source })?;
+        private::create_folder(folder).map_err(|source| AuthorityError::File { path: folder.to_owned(), source })?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut parameters = parameters("biosweep certificate authority", now, AUTHORITY_MS)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

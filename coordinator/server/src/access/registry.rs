@@ -10,7 +10,7 @@ use biosweep_common::vocabulary::access::token::{Secret, Token, TokenId};
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::clock::Clock;
-use biosweep_scheduler::record::{AccessChange, AccessRows};
+use biosweep_scheduler::record::{AccessChange, AccessRows, AccessTables};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
@@ -64,17 +64,11 @@ pub(crate) enum Unknown {
 /// The tokens and the enrolled workers of a coordinator.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    state: RwLock<State>,
+    state: RwLock<AccessTables>,
     /// The token of the home, which changes with each start; `None` if no other process can call.
     owner: Option<Token>,
     clock: Clock,
     changed: watch::Sender<()>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    tokens: BTreeMap<TokenId, TokenRow>,
-    workers: BTreeMap<WorkerId, EnrolledWorker>,
 }
 
 /// SHA-256 of a secret.
@@ -85,13 +79,11 @@ pub(crate) fn digest(secret: &Secret) -> [u8; 32] {
 impl Registry {
     /// The tokens and workers of a store, and the token of the home.
     pub(crate) fn new(rows: AccessRows, owner: Option<Token>, clock: Clock) -> Self {
-        let tokens = rows.tokens.into_iter().map(|row| (row.info.id, row)).collect();
-        let workers = rows.workers.into_iter().map(|row| (row.worker, row)).collect();
-        Self { state: RwLock::new(State { tokens, workers }), owner, clock, changed: watch::Sender::new(()) }
+        Self { state: RwLock::new(rows.into()), owner, clock, changed: watch::Sender::new(()) }
     }
 
     /// Every change is applied completely, so the state behind a poisoned lock is valid.
-    fn state(&self) -> RwLockReadGuard<'_, State> {
+    fn state(&self) -> RwLockReadGuard<'_, AccessTables> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -197,6 +189,11 @@ impl Registry {
         self.state().workers.get(&id).cloned()
     }
 
+    /// Whether there are workers without a certificate since a time, but for those that were revoked.
+    pub(crate) fn has_workers_before(&self, time: WallTime) -> bool {
+        self.state().workers.values().any(|row| row.revoked_at.is_none() && row.enrolled_at < time)
+    }
+
     /// Number of workers with a certificate that a token brought and that is not revoked.
     pub(crate) fn workers_of(&self, token: TokenId) -> u64 {
         let state = self.state();
@@ -223,29 +220,7 @@ impl Registry {
     /// Takes over a change that is stored.
     pub(crate) fn apply(&self, change: &AccessChange) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        match change {
-            AccessChange::TokenCreated(row) => drop(state.tokens.insert(row.info.id, row.clone())),
-            AccessChange::TokenRevoked { id, at } => {
-                if let Some(row) = state.tokens.get_mut(id) {
-                    row.info.revoked_at.get_or_insert(*at);
-                }
-                for row in state.workers.values_mut().filter(|row| row.token == *id) {
-                    row.revoked_at.get_or_insert(*at);
-                }
-            }
-            AccessChange::Enrolled(row) => {
-                if let Some(uses) = state.tokens.get_mut(&row.token).and_then(|token| token.info.uses_left.as_mut()) {
-                    *uses = uses.saturating_sub(1);
-                }
-                let known = state.workers.entry(row.worker).or_insert_with(|| row.clone());
-                (known.token, known.enrolled_at) = (row.token, row.enrolled_at);
-            }
-            AccessChange::WorkerRevoked { worker, at } => {
-                if let Some(row) = state.workers.get_mut(worker) {
-                    row.revoked_at.get_or_insert(*at);
-                }
-            }
-        }
+        state.apply(change).expect("the store has taken the change");
         drop(state);
         self.changed.send_replace(());
     }

@@ -6,11 +6,9 @@
 //! | this module | the accepted connections |
 //! | `entrance` | accepts connections and waits for their starts |
 //! | `start` | TLS, and the first bytes, which show the protocol |
-//! | `user` | which user of this machine connects |
 
 mod entrance;
 mod start;
-mod user;
 
 use std::io;
 use std::net::SocketAddr;

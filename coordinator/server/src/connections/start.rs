@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_connection::stream::Connection;
+use biosweep_connection::user;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::{Admission, ConnectInfo, user};
+use super::{Admission, ConnectInfo};
 use crate::access::tls::{HTTP2, PeerCertificate};
 
 /// The start of every HTTP/2 connection.
@@ -68,7 +69,7 @@ pub(super) async fn start(mut stream: TcpStream, admission: &Admission) -> io::R
 
 /// Whether the user of this process connects, where this counts.
 fn is_own_user(stream: &TcpStream, admission: &Admission) -> bool {
-    matches!(admission, Admission::OwnUser) && user::is_own(stream)
+    matches!(admission, Admission::OwnUser) && user::is_own_caller(stream)
 }
 
 /// How a connection starts.

@@ -40,7 +40,7 @@ impl Access for Service {
 
     async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
         let caller = caller(&request);
-        let chain = self.administration.renew(&caller, &request.into_inner().request).map_err(failed)?;
+        let chain = self.administration.renew(&caller, &request.into_inner().request).await.map_err(failed)?;
         Ok(Response::new(v1::RenewResponse { chain }))
     }
 

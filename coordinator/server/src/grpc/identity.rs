@@ -26,8 +26,8 @@ pub(super) fn service_of(store: StoreId) -> String {
 /// Whether a coordinator that is reached in this way serves this store; `false` if there is no answer. The token is not sent.
 pub async fn serves(connection: &ConnectionFile, store: StoreId) -> bool {
     let proof = async {
-        let url = connection.addresses.first()?;
-        let endpoint = Endpoint::from_shared(url.clone()).ok()?.connect_timeout(PROOF);
+        let url = connection.first_address();
+        let endpoint = Endpoint::from_shared(url.to_owned()).ok()?.connect_timeout(PROOF);
         let channel = Dialer::new(url, connection, None).ok()?.connect(&endpoint).await.ok()?;
         let request = HealthCheckRequest { service: service_of(store) };
         Some(HealthClient::new(channel).check(request).await.is_ok())

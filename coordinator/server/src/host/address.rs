@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_connection::file::ConnectionFile;
+use biosweep_host::private;
 
 use super::HostError;
 use crate::grpc::identity;
@@ -44,7 +45,7 @@ impl Announcement {
     /// Writes the file; it appears complete.
     pub(super) fn write(&self, home: &Path) -> Result<(), HostError> {
         let path = Self::path(home);
-        fs::create_dir_all(home).map_err(|source| HostError::Home { path: path.clone(), source })?;
+        private::create_folder(home).map_err(|source| HostError::Home { path: path.clone(), source })?;
         Ok(self.connection.write(&path)?)
     }
 
@@ -58,7 +59,7 @@ impl Announcement {
 
     /// The URL to reach the coordinator from this machine.
     pub fn url(&self) -> String {
-        self.connection.addresses.first().cloned().unwrap_or_default()
+        self.connection.first_address().to_owned()
     }
 
     /// Whether a coordinator that serves this store listens at the address.

@@ -244,7 +244,7 @@ impl Host {
 
     /// The URL to reach it from this machine.
     pub fn url(&self) -> String {
-        self.connection.addresses.first().cloned().unwrap_or_default()
+        self.connection.first_address().to_owned()
     }
 
     /// Waits until the loop or the server ends unexpectedly.

@@ -13,8 +13,8 @@ use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_common::workers::environment::NumericEnvironment;
-use biosweep_host::deadline;
 use biosweep_host::id::new_id;
+use biosweep_host::{deadline, private};
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
@@ -228,7 +228,7 @@ fn gigabytes(bytes: u64) -> String {
 
 fn open_log(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        private::create_folder(folder)?;
     }
     File::options().create(true).append(true).open(path)
 }

@@ -55,7 +55,7 @@ fn port() -> Finding {
 /// Whether a coordinator can be reached, takes the token, and has the same time.
 async fn reach(connection: &ConnectionFile, next_step: &str) -> Vec<Finding> {
     let check = "coordinator";
-    let url = connection.addresses.first().cloned().unwrap_or_default();
+    let url = connection.first_address().to_owned();
     let asked = async {
         let mut client = Client::reach(connection).await?;
         let clock = Clock::start();

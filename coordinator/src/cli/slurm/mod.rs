@@ -147,7 +147,7 @@ async fn find(args: &SubmitArgs, home: &Path) -> Result<(SweepView, String), Fai
     let is_served = !client.is_hosted();
     client.close().await?;
     let announced = || Announcement::read(home).map(|found| found.url());
-    let url = args.coordinator.elsewhere().and_then(|named| named.addresses.first().cloned()).or_else(announced);
+    let url = args.coordinator.elsewhere().map(|named| named.first_address().to_owned()).or_else(announced);
     match url.filter(|_| is_served) {
         Some(url) => Ok((status.sweep, url)),
         // Nothing is submitted for an ended sweep, so it needs no coordinator.

@@ -1,5 +1,6 @@
 //! A table of texts in each format that tables have.
 
+use biosweep_analysis::export::cell;
 use comfy_table::presets;
 
 use super::latex::latex;
@@ -34,8 +35,13 @@ impl Tabular {
     /// Comma-separated values with a header (RFC 4180).
     pub(crate) fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in std::iter::once(&self.header).chain(&self.rows) {
-            writer.write_record(row).expect("memory takes every record of equal length");
+        writer.write_record(&self.header).expect("memory takes every record");
+        for row in &self.rows {
+            let (names, numbers) = row.split_at(self.names);
+            let names = names.iter().cloned().map(cell);
+            writer
+                .write_record(names.chain(numbers.iter().cloned()))
+                .expect("memory takes every record of equal length");
         }
         String::from_utf8(writer.into_inner().expect("memory is flushed")).expect("texts are UTF-8")
     }

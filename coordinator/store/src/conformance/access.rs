@@ -70,3 +70,21 @@ pub(super) async fn a_revoked_token_takes_its_workers_along(store: &dyn Store) {
     let of_worker = AccessChange::WorkerRevoked { worker: ANOTHER, at: WallTime(6) };
     assert_eq!(revoked(of_worker).await, (vec![Some(4), None], vec![Some(4), Some(6)]));
 }
+
+pub(super) async fn workers_without_a_certificate_are_forgotten_but_for_revoked_ones(store: &dyn Store) {
+    commit(store, [AccessChange::TokenCreated(token(1, 1, None))]).await.expect("it is new");
+    let revoked = WorkerId(Uuid::from_u128(73));
+    let workers = [enrolled(SOMEBODY, 1, 5, 3), enrolled(ANOTHER, 1, 6, 3), enrolled(revoked, 1, 7, 3)];
+    commit(store, workers.map(AccessChange::Enrolled)).await.expect("the token is known");
+    let (at, before) = (WallTime(9), WallTime(9));
+    let changes = [
+        AccessChange::WorkerRevoked { worker: revoked, at: WallTime(4) },
+        AccessChange::Renewed { worker: ANOTHER, at },
+        AccessChange::Forgotten { before },
+    ];
+    commit(store, changes).await.expect("all are known");
+    let left =
+        [enrolled(ANOTHER, 1, 6, 9), EnrolledWorker { revoked_at: Some(WallTime(4)), ..enrolled(revoked, 1, 7, 3) }];
+    assert_eq!(store.access().await.expect("reads").workers, left);
+    commit(store, [AccessChange::Forgotten { before }]).await.expect("nobody is left to forget");
+}

@@ -80,6 +80,7 @@ claims! {
     a_note_stays_until_it_is_replaced_or_removed
     a_token_is_used_up_by_enrolments
     a_revoked_token_takes_its_workers_along
+    workers_without_a_certificate_are_forgotten_but_for_revoked_ones
     only_failed_trajectories_can_be_retried
     a_deleted_sweep_is_gone_and_results_reused_by_others_stay
     counts_since_the_last_action_are_right_after_a_deletion

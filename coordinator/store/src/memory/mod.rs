@@ -1,6 +1,5 @@
 //! The store in memory, for simulation and tests: plain maps behind a mutex.
 
-mod access;
 mod sweep;
 mod verbs;
 
@@ -12,11 +11,9 @@ use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
+    AccessTables, AttemptRow, CurveRow, DatasetRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
     RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
 };
-
-use self::access::Access;
 
 /// A store that does not outlive its process.
 #[derive(Debug, Default)]
@@ -33,7 +30,7 @@ struct State {
     quarantined: BTreeMap<WorkerId, QuarantineRow>,
     /// By digest.
     datasets: BTreeMap<String, DatasetSize>,
-    access: Access,
+    access: AccessTables,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +96,7 @@ enum Undo {
     Sweep(Box<Sweep>),
     Everything(Box<State>),
     Quarantine(WorkerId, Option<QuarantineRow>),
-    Access(Box<Access>),
+    Access(Box<AccessTables>),
 }
 
 impl Memory {

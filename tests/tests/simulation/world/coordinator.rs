@@ -21,9 +21,11 @@ impl World {
         let restored = self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let specs = restored.sweeps.iter().map(|sweep| queries::parse(&sweep.row).map(PreparedSpec::new));
         let specs = specs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-        let batcher = Batcher::new(Scheduler::restore(TIMEOUTS, self.time(), &restored, specs));
-        self.coordinator = Some(Coordinator { batcher, streams: BTreeMap::new(), writing: None, is_due: false });
-        self.schedule(0, WorldEvent::Tick);
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let batcher = Batcher::new(Scheduler::restore(TIMEOUTS, self.time(), &restored, specs).in_epoch(epoch));
+        self.coordinator = Some(Coordinator { epoch, batcher, streams: BTreeMap::new(), writing: None, is_due: false });
+        self.schedule(0, WorldEvent::Tick { epoch });
         self.submit()
     }
 
@@ -127,18 +129,24 @@ impl World {
 
     /// Schedules a commit. All requests before the commit are one transaction.
     fn expect_commit(&mut self) {
-        if self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_settled()) {
-            let in_ms = self.rng.random_range(0..3);
-            self.schedule(in_ms, WorldEvent::Commit);
-            self.coordinator.as_mut().expect("the coordinator is running").is_due = true;
+        if let Some(coordinator) = self.coordinator.as_mut().filter(|coordinator| coordinator.is_settled()) {
+            coordinator.is_due = true;
+            let (epoch, in_ms) = (coordinator.epoch, self.rng.random_range(0..3));
+            self.schedule(in_ms, WorldEvent::Commit { epoch });
         }
     }
 
     /// Begins a transaction, or ends the current one with success or failure.
     pub(super) fn commit(&mut self) -> Result<(), String> {
         let now = self.time();
+        if self.is_former() {
+            // The store refuses it, or does not say whether it was committed before.
+            self.lapse();
+            return Ok(());
+        }
         let (fails, written_anyway) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        let epoch = coordinator.epoch;
         coordinator.is_due = false;
         let Some((records, is_there)) = coordinator.writing.take() else {
             let (records, outputs) = coordinator.batcher.begin();
@@ -146,7 +154,7 @@ impl World {
                 self.kinds.extend(records.iter().map(kind));
                 coordinator.writing = Some((records, false));
                 let in_ms = self.rng.random_range(0..20);
-                self.schedule(in_ms, WorldEvent::Commit);
+                self.schedule(in_ms, WorldEvent::Commit { epoch });
             }
             self.release(outputs);
             return Ok(());
@@ -165,7 +173,7 @@ impl World {
         self.release(outputs);
         if fails {
             let in_ms = self.rng.random_range(50..5_000);
-            self.schedule(in_ms, WorldEvent::Commit);
+            self.schedule(in_ms, WorldEvent::Commit { epoch });
         } else {
             self.expect_commit();
         }
@@ -196,8 +204,9 @@ impl World {
         let now = self.time();
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         coordinator.batcher.tick(now);
+        let epoch = coordinator.epoch;
         self.expect_commit();
-        self.schedule(500, WorldEvent::Tick);
+        self.schedule(500, WorldEvent::Tick { epoch });
         Ok(())
     }
 

@@ -20,7 +20,7 @@ impl World {
         let in_ms = self.rng.random_range(200..6_000);
         self.schedule(in_ms, WorldEvent::Disruption);
         let slot = self.rng.random_range(0..WORKERS);
-        match self.rng.random_range(0..12) {
+        match self.rng.random_range(0..13) {
             0..3 => {
                 let killed = self.workers[slot].as_ref().map(|worker| worker.id);
                 self.end_worker(slot);
@@ -30,9 +30,9 @@ impl World {
                 }
             }
             3..5 => {
+                let epoch = self.coordinator.as_ref().map(|coordinator| coordinator.epoch);
                 self.kill_coordinator()?;
-                let open: Vec<StreamId> = self.streams.keys().copied().collect();
-                open.into_iter().for_each(|stream| self.break_stream(stream));
+                epoch.into_iter().for_each(|epoch| self.break_streams_of(epoch, 1.0));
                 let in_ms = self.rng.random_range(10..20_000);
                 self.schedule(in_ms, WorldEvent::Restart);
             }
@@ -60,6 +60,7 @@ impl World {
                 self.paused.insert(id);
                 return self.send_event(Event::Paused(id));
             }
+            11 => return self.take_over(),
             _ => {
                 let id = self.any_sweep();
                 self.paused.remove(&id);

@@ -26,6 +26,7 @@ use super::process::{Coordinator, Worker};
 
 mod coordinator;
 mod disruptions;
+mod succession;
 mod workers;
 
 const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 8_000, reconnect_grace_ms: 2_000 };
@@ -183,9 +184,11 @@ enum WorldEvent {
     /// The coordinator starts.
     Restart,
     /// The coordinator's loop begins or ends a transaction.
-    Commit,
+    Commit { epoch: u64 },
     /// The coordinator's loop checks its deadlines.
-    Tick,
+    Tick { epoch: u64 },
+    /// A coordinator learns that another one has taken over.
+    Lapse { epoch: u64 },
     /// A process crashes or is suspended, a clock jumps, or a user interferes.
     Disruption,
     /// A user submits missing sweeps, resumes, retries and releases.
@@ -206,6 +209,14 @@ pub(super) struct World {
     events: BTreeMap<u64, WorldEvent>,
     store: Arc<Memory>,
     coordinator: Option<Coordinator>,
+    /// A coordinator from which another one has taken over, and which does not know it yet.
+    former: Option<Coordinator>,
+    /// The last epoch.
+    epoch: u64,
+    /// The epoch of the coordinator at the other end of each stream, also after its end.
+    led_by: BTreeMap<StreamId, u64>,
+    /// The number of takeovers, and how often a worker has left a former coordinator because it knew a later one.
+    successions: (u64, u64),
     workers: Vec<Option<Worker>>,
     lives: u64,
     /// The slot of the worker that fails trajectories which others complete.
@@ -245,6 +256,10 @@ impl World {
             events: BTreeMap::new(),
             store: Arc::new(Memory::default()),
             coordinator: None,
+            former: None,
+            epoch: 0,
+            led_by: BTreeMap::new(),
+            successions: (0, 0),
             workers: (0..WORKERS).map(|_| None).collect(),
             lives: 0,
             bad,
@@ -352,6 +367,11 @@ impl World {
         in_thousand > 0 && self.rng.random_range(0..1_000) < in_thousand
     }
 
+    /// The epoch of the coordinator at the other end of a stream.
+    fn leader_of(&self, stream: StreamId) -> u64 {
+        self.led_by.get(&stream).copied().unwrap_or(self.epoch)
+    }
+
     fn apply(&mut self, event: WorldEvent) -> Result<(), String> {
         match event {
             WorldEvent::Up { worker, stream, message } => {
@@ -359,17 +379,23 @@ impl World {
                     ToCoordinator::Hello(hello) => Request::Attach { stream, hello },
                     message => Request::Messages { worker, stream, messages: vec![message] },
                 };
-                self.request(request)
+                self.at(self.leader_of(stream), |world| world.request(request))
             }
             WorldEvent::Down { slot, stream, message } => self.receive(slot, stream, message),
-            WorldEvent::StreamLost { worker, stream } => self.request(Request::Detach { worker, stream }),
+            WorldEvent::StreamLost { worker, stream } => {
+                self.at(self.leader_of(stream), |world| world.request(Request::Detach { worker, stream }))
+            }
             WorldEvent::Connect { slot, life } => self.connect(slot, life),
             WorldEvent::Trained { slot, life, bundle } => self.trained(slot, life, bundle),
             WorldEvent::Heartbeat { slot, life, stream } => self.heartbeat(slot, life, stream),
             WorldEvent::Start { slot } => self.start(slot),
             WorldEvent::Restart => self.restart(),
-            WorldEvent::Commit => self.commit(),
-            WorldEvent::Tick => self.tick(),
+            WorldEvent::Commit { epoch } => self.at(epoch, Self::commit),
+            WorldEvent::Tick { epoch } => self.at(epoch, Self::tick),
+            WorldEvent::Lapse { epoch } => self.at(epoch, |world| {
+                world.lapse();
+                Ok(())
+            }),
             WorldEvent::Disruption => self.disrupt(),
             WorldEvent::Intervene => self.intervene(),
         }

@@ -44,14 +44,15 @@ impl World {
         if self.delay_if_suspended(slot, &WorldEvent::Connect { slot, life }) {
             return Ok(());
         }
-        if self.coordinator.is_none() {
+        let Some(epoch) = self.reached() else {
             let in_ms = self.rng.random_range(100..2_000);
             self.schedule(in_ms, WorldEvent::Connect { slot, life });
             return Ok(());
-        }
+        };
         self.last_stream.0 += 1;
         let stream = self.last_stream;
         self.streams.insert(stream, (slot, self.now, self.now));
+        self.led_by.insert(stream, epoch);
         if let Some(worker) = self.worker(slot, life) {
             worker.stream = Some(stream);
         }
@@ -169,7 +170,11 @@ impl World {
                         self.schedule(every_ms, WorldEvent::Heartbeat { slot, life, stream });
                     }
                 }
-                Output::Reconnect => return Err("all coordinators have the same number".to_owned()),
+                Output::Reconnect => {
+                    self.successions.1 += 1;
+                    stream.into_iter().for_each(|stream| self.break_stream(stream));
+                    break;
+                }
                 Output::Exit => self.end_worker(slot),
             }
         }

@@ -7,6 +7,7 @@
 #[cfg(feature = "s3")]
 mod s3;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_engine::checkpoint;
 use biosweep_engine::train::LaneState;
 use biosweep_host::id::new_id;
+use biosweep_host::private;
 use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
@@ -72,7 +74,7 @@ impl CheckpointStore {
         if place.contains("://") {
             return Self::open_bucket(place);
         }
-        std::fs::create_dir_all(place).map_err(|error| refused(error.to_string()))?;
+        private::create_folder(Path::new(place)).map_err(|error| refused(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(place).map_err(|error| refused(error.to_string()))?;
         Ok(Self {
             objects: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),

@@ -111,7 +111,7 @@ impl Leadership {
             address: Mutex::default(),
             successor: watch::Sender::new(None),
         });
-        let renewals = tokio::spawn(keep(Arc::clone(&state), epoch, options.clone(), connection));
+        let renewals = tokio::spawn(keep(Arc::clone(&state), epoch, options.clone()));
         Ok(Self { epoch, state, renewals, options })
     }
 
@@ -184,11 +184,7 @@ impl Leadership {
 
     /// Begins to renew again.
     pub(super) fn resume_renewals(&self) {
-        let first = async |state, epoch, options: PgConnectOptions| {
-            let connection = options.connect().await.expect("a server");
-            keep(state, epoch, options, connection).await;
-        };
-        tokio::spawn(first(Arc::clone(&self.state), self.epoch, self.options.clone()));
+        tokio::spawn(keep(Arc::clone(&self.state), self.epoch, self.options.clone()));
     }
 }
 
@@ -207,8 +203,10 @@ fn or_busy<T>(taken: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, sqlx::
 }
 
 /// Renews the leadership until another has taken it over.
-async fn keep(state: Arc<State>, epoch: i64, options: PgConnectOptions, first: Connection) {
-    let mut open = Some(first);
+async fn keep(state: Arc<State>, epoch: i64, options: PgConnectOptions) {
+    // A renewal that is lost in a crash of the database only lets the leadership end earlier.
+    let options = options.options([("synchronous_commit", "off")]);
+    let mut open = None;
     let mut due = tokio::time::interval(RENEW_EVERY);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -241,12 +239,7 @@ async fn renewed(
 ) -> Result<Option<Leader>, sqlx::Error> {
     let connection = match open {
         Some(connection) => connection,
-        None => {
-            let mut connection = options.connect().await?;
-            // A renewal that is lost in a crash of the database only lets the leadership end earlier.
-            sqlx::query("SET synchronous_commit = off").execute(&mut connection).await?;
-            open.insert(connection)
-        }
+        None => open.insert(options.connect().await?),
     };
     let address = state.address.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let renewed = sqlx::query(RENEW).bind(TERM).bind(address).bind(epoch).execute(&mut *connection).await?;

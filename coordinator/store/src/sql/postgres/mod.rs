@@ -169,13 +169,10 @@ pub async fn open(url: &str) -> Result<Sql, StoreError> {
         other => other,
     })?;
     let connector = Connector { options: writing(&options), leadership: Some(leadership) };
-    let opened = async {
-        // A coordinator of another version may lead until now, so only the next leader migrates.
-        MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
-        let readers = readers(options, &place).await?;
-        Sql::new(connector, writer, readers, place.clone()).await
-    };
-    opened.await
+    // A coordinator of another version may lead until now, so only the next leader migrates.
+    MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
+    let readers = readers(options, &place).await?;
+    Sql::new(connector, writer, readers, place).await
 }
 
 /// Creates the schema. Coordinators that start at the same time wait for each other.

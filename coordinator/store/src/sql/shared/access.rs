@@ -18,6 +18,16 @@ impl Writer<'_> {
             AccessChange::TokenCreated(row) => self.token_created(row).await,
             AccessChange::TokenRevoked { id, at } => self.token_revoked(*id, *at).await,
             AccessChange::Enrolled(row) => self.enrolled(row).await,
+            AccessChange::Renewed { worker, at } => {
+                let query = sqlx::query("UPDATE enrolled_workers SET enrolled_at = $1 WHERE worker = $2");
+                let query = query.bind(self.whole(at.0)?).bind(worker.0.into_bytes().to_vec());
+                self.execute(query, || format!("certificate of worker {worker}")).await
+            }
+            AccessChange::Forgotten { before } => {
+                let query = sqlx::query("DELETE FROM enrolled_workers WHERE revoked_at IS NULL AND enrolled_at < $1");
+                let query = query.bind(self.whole(before.0)?);
+                self.execute(query, || "workers without a certificate".to_owned()).await
+            }
             AccessChange::WorkerRevoked { worker, at } => {
                 let query =
                     sqlx::query("UPDATE enrolled_workers SET revoked_at = $1 WHERE worker = $2 AND revoked_at IS NULL");

@@ -1,13 +1,14 @@
 //! The store in SQLite: one file in a home, with one process at a time.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use biosweep_host::limits;
+use biosweep_host::{limits, private};
+use nix::fcntl::OFlag;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
@@ -168,7 +169,7 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
     let at =
         |path: &Path, error: &io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);
     // Results are private until their owner shares them.
-    DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(|error| at(home, &error))?;
+    private::create_folder(home).map_err(|error| at(home, &error))?;
     let file = home.join(FILE);
     let place = file.display().to_string();
     let lock = lock(&home.join(LOCK), &place)?;
@@ -180,12 +181,10 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
         return Err(cannot_open(&place, why, PUT_BACK));
     }
     can_connect(&place, READERS + 1)?;
+    // SQLite gives its other files the mode of this one.
+    File::options().append(true).create(true).mode(0o600).open(&file).map_err(|error| at(&file, &error))?;
     let options = SqliteConnectOptions::new().filename(&file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
-    let writing = options
-        .clone()
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     let mut writer = writing.connect().await.map_err(|error| refused_by_sqlite(&place, &error))?;
     MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
     // The connections are never closed, because each has prepared statements and a cache.
@@ -302,7 +301,10 @@ pub fn is_held(home: &Path) -> bool {
 /// Takes the home for this process and writes the process id into the lock file, for the error of other processes.
 fn lock(path: &Path, store: &str) -> Result<File, StoreError> {
     let unusable = |error: io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
+    // Nobody else can lock it, and it is no link to the file of another program.
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let mut file = options.open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unusable)?;

@@ -1,9 +1,10 @@
-//! Which user of this machine is at the other end of a connection. The system knows it, so that a coordinator that listens on this
-//! machine only can serve its own user and nobody else, without a token.
+//! Which user of this machine is at the other end of a connection. The system knows it. So a coordinator that listens on this machine
+//! only serves its own user and nobody else, and a command takes no other user's program for its coordinator, without a token.
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
@@ -29,21 +30,54 @@ const FILE: usize = 84;
 /// The time limit of an answer, which is there at once.
 const WAIT: Duration = Duration::from_secs(1);
 /// The user that stands for all users of another user namespace.
-const FOREIGN: &str = "/proc/sys/kernel/overflowuid";
+static FOREIGN: LazyLock<Option<u32>> =
+    LazyLock::new(|| fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok());
 
-/// Whether the program at the other end of a connection within this machine runs as the user of this process.
-pub(super) fn is_own(stream: &TcpStream) -> bool {
-    let user = stream.peer_addr().and_then(|peer| user_of((peer, stream.local_addr()?)));
-    match user {
-        Ok(user) => {
-            let foreign = fs::read_to_string(FOREIGN).ok().and_then(|text| text.trim().parse().ok());
-            user.is_some_and(|user| user == geteuid().as_raw() && Some(user) != foreign)
+/// Whether the program that opened a connection within this machine runs as the user of this process.
+#[must_use]
+pub fn is_own_caller(stream: &TcpStream) -> bool {
+    is_own(stream.peer_addr().and_then(|peer| user_of((peer, stream.local_addr()?))))
+}
+
+/// Whether the program that a connection within this machine leads to runs as the user of this process.
+#[must_use]
+pub fn is_own_server(stream: &TcpStream) -> bool {
+    let server = || {
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        match user_of((peer, local))? {
+            Some(user) => Ok(Some(user)),
+            // Its program has not accepted the connection yet, so the connection belongs to the listening socket.
+            None => listener_of(peer),
         }
+    };
+    is_own(server())
+}
+
+fn is_own(user: io::Result<Option<u32>>) -> bool {
+    match user {
+        Ok(user) => user.is_some_and(|user| user == geteuid().as_raw() && Some(user) != *FOREIGN),
         Err(error) => {
-            tracing::warn!(%error, "the system does not say which user connects; a token is needed");
+            tracing::warn!(%error, "the system does not say which user has a connection; a token is needed");
             false
         }
     }
+}
+
+/// The user of the socket that listens at an address, or at its port on all addresses.
+fn listener_of(address: SocketAddr) -> io::Result<Option<u32>> {
+    let any = |port| -> Vec<SocketAddr> {
+        let all: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+        all.into_iter().filter(|ip| ip.is_ipv6() || address.is_ipv4()).map(|ip| SocketAddr::new(ip, port)).collect()
+    };
+    let mut found = Err(io::Error::from(io::ErrorKind::NotFound));
+    for of in std::iter::once(address).chain(any(address.port())) {
+        let to = if of.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        found = user_of((of, SocketAddr::new(to, 0)));
+        if let Ok(Some(_)) = found {
+            break;
+        }
+    }
+    found
 }
 
 /// The user that holds the socket with these two ends; `None` if nobody holds it. Some systems, such as sandboxes, have no service
@@ -127,14 +161,31 @@ mod tests {
             let own = Some(geteuid().as_raw());
             assert_eq!(ask(ends).expect("the system answers"), own, "{address}");
             assert_eq!(look_up(ends).expect("there is a table"), own, "{address}");
-            assert!(is_own(&accepted));
+            assert!(is_own_caller(&accepted) && is_own_server(&caller));
 
             let other = SocketAddr::new(ends.0.ip(), 1);
             assert_eq!(user_of((other, ends.1)).expect("an answer"), None, "nobody has this port");
             // The socket lives on until its last bytes are read, but nobody holds it. It must not seem to be root's.
             drop(caller);
             assert_eq!(look_up(ends).expect("there is a table"), None, "{address}");
-            assert!(!is_own(&accepted), "{address}");
+            assert!(!is_own_caller(&accepted), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_user_of_a_server_is_known_before_it_accepts() {
+        for (listen, ip) in
+            [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "127.0.0.1")]
+        {
+            let listener = TcpListener::bind(listen).await.expect("a free port");
+            let port = listener.local_addr().expect("it has one").port();
+            let caller = TcpStream::connect((ip, port)).await.expect("it listens");
+            assert!(is_own_server(&caller), "{listen}");
+            let address = caller.peer_addr().expect("it has one");
+            let own = Some(geteuid().as_raw());
+            assert_eq!(listener_of(address).expect("an answer"), own, "{listen}");
+            drop(listener);
+            assert!(!is_own_server(&caller), "{listen}: nobody is there");
         }
     }
 }
