@@ -3,6 +3,7 @@
 
 mod analysis;
 mod answer;
+mod archive;
 mod bench;
 mod best;
 mod certs;
@@ -23,6 +24,7 @@ mod failure;
 mod figures;
 mod files;
 mod format;
+mod import;
 mod importance;
 mod list;
 mod man;
@@ -36,6 +38,7 @@ mod report;
 mod results;
 mod retry;
 mod run;
+mod runtime;
 mod sensitivity;
 mod serve;
 mod settings;
@@ -52,8 +55,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use biosweep_host::logging::{self, Destination};
-use biosweep_host::stop::Stop;
-use biosweep_host::{limits, resources, variables};
+use biosweep_host::variables;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use etcetera::{BaseStrategy, choose_base_strategy};
@@ -62,6 +64,7 @@ use control::Control;
 pub(crate) use coordinator::{Coordinator, StoreArgs};
 use failure::{Exit, Failure};
 pub(crate) use format::{Output, TableFormat};
+use runtime::{runtime, stop};
 pub(crate) use slurm::SlurmJob;
 
 /// Hyperparameter sweeps over learning rules: backpropagation, feedback alignment, target propagation and related
@@ -119,6 +122,8 @@ enum Command {
     Note(note::NoteArgs),
     /// Delete a sweep that has ended, with its results, files and checkpoints
     Delete(delete::DeleteArgs),
+    Archive(archive::ArchiveArgs),
+    Import(import::ImportArgs),
     /// Submit workers to a Slurm cluster
     #[command(subcommand)]
     Slurm(slurm::SlurmCommand),
@@ -247,7 +252,8 @@ impl Command {
         }
         matches!(
             self,
-            Self::List(_)
+            Self::Archive(_)
+                | Self::List(_)
                 | Self::Show(_)
                 | Self::Watch(_)
                 | Self::Slurm(_)
@@ -285,34 +291,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         failure.exit
     });
     ExitCode::from(exit.code())
-}
-
-/// Threads of a coordinating runtime in addition to one per core: for name resolution and for the store.
-const THREADS_BESIDE: usize = 4;
-
-/// A runtime for a command; only commands that coordinate get several threads.
-fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
-    let mut builder = if command.is_busy() {
-        let cores = resources::cores().map_err(Failure::bad_input)? as usize;
-        // The runtime panics if it cannot start its threads.
-        limits::can_start_threads(cores + THREADS_BESIDE).map_err(Failure::from_environment)?;
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(cores);
-        builder
-    } else {
-        tokio::runtime::Builder::new_current_thread()
-    };
-    let runtime = builder.enable_all().build();
-    runtime.map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))
-}
-
-/// The stop requests for a command.
-fn stop(command: &Command, runtime: &tokio::runtime::Runtime) -> Result<Stop, Failure> {
-    if !command.stops_cleanly() {
-        return Ok(Stop::never());
-    }
-    let _inside = runtime.enter();
-    Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
@@ -369,6 +347,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Retry(args) => retry::run(&args, &home, output).await,
             Command::Note(args) => note::run(&args, &home, output).await,
             Command::Delete(args) => delete::run(&args, &home, output).await,
+            Command::Archive(args) => archive::run(&args, &home, output).await,
+            Command::Import(args) => import::run(&args, &home, output).await,
             Command::Slurm(command) => slurm::run(&command, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,

@@ -17,16 +17,16 @@ const MODE: u32 = 0o666;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NewFileError {
     /// There is such a file.
-    #[error("{} already exists; give another path with --to, or replace it with --force", .0.display())]
+    #[error("{} already exists; give another path, or replace it with --force", .0.display())]
     Exists(PathBuf),
     /// What is at the path is no file, such as a device.
-    #[error("{} is not a regular file, so it is not replaced; give another path with --to", .0.display())]
+    #[error("{} is not a regular file, so it is not replaced; give another path", .0.display())]
     NotAFile(PathBuf),
     /// There is something at the path of a new folder.
-    #[error("{} already exists and a folder is never replaced; remove it, or give another path with --to", .0.display())]
+    #[error("{} already exists and a folder is never replaced; remove it, or give another path", .0.display())]
     FolderExists(PathBuf),
     /// The folder of the file cannot be created.
-    #[error("cannot create the folder {}: {source}; give another path with --to", folder.display())]
+    #[error("cannot create the folder {}: {source}; give another path", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) enum NewFileError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("cannot write {}: {source}; give another path with --to", path.display())]
+    #[error("cannot write {}: {source}; give another path", path.display())]
     Unwritten {
         /// The path.
         path: PathBuf,
@@ -182,7 +182,7 @@ mod tests {
         let path = folder.path().join("rows.csv");
         let file = NewFile::create(&path, Earlier::Keep).expect("a file");
         let error = file.keep(Err(io::Error::other("the disk is full"))).expect_err("an error").to_string();
-        assert!(error.contains("rows.csv: the disk is full; give another path with --to"), "{error}");
+        assert!(error.contains("rows.csv: the disk is full; give another path"), "{error}");
         drop(NewFile::create(&path, Earlier::Keep).expect("a file"));
         assert_eq!(names(folder.path()), [""; 0]);
     }
@@ -196,7 +196,7 @@ mod tests {
         let below = deep.join("c/rows.csv");
         let error = NewFile::create(&below, Earlier::Keep).map(|_| ()).expect_err("a file is in the way").to_string();
         assert!(error.starts_with("cannot create the folder ") && error.contains("rows.csv/c: "), "{error}");
-        assert!(error.ends_with("; give another path with --to"), "{error}");
+        assert!(error.ends_with("; give another path"), "{error}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 
 use crate::cli::SlurmJob;
 use crate::export::mlflow::Summary;
+use crate::files::archive::writing::WrittenFile;
+use crate::files::archive::{Counts, Imported};
 use crate::files::folder::ResultsFolder;
 use crate::terminal::escape::escaped;
 
@@ -96,6 +98,30 @@ pub(crate) fn deleted(sweep: &SweepView, reused: u64, removed: &[PathBuf]) -> St
     value["taken_over"] = reused.into();
     value["removed"] = removed.iter().map(|folder| folder.display().to_string()).collect();
     pretty(&value)
+}
+
+pub(crate) fn archived(path: &Path, file: &WrittenFile) -> String {
+    let WrittenFile { written, bytes, digest } = file;
+    let mut value = counts_value(written.counts);
+    let submission = &written.sweep.row.submission;
+    value["id"] = submission.id.to_string().into();
+    value["name"] = submission.name.as_str().into();
+    value["trials"] = submission.trials.into();
+    value["path"] = path.display().to_string().into();
+    value["bytes"] = (*bytes).into();
+    value["digest"] = digest.to_string().into();
+    pretty(&value)
+}
+
+pub(crate) fn imported(sweep: &SweepView, counts: Counts, imported: Imported) -> String {
+    let mut value = sweep_value(sweep);
+    value["imported"] = (imported == Imported::New).into();
+    value["entries"] = counts_value(counts);
+    pretty(&value)
+}
+
+fn counts_value(Counts { results, curves, attempts, late }: Counts) -> Value {
+    json!({ "results": results, "curves": curves, "attempts": attempts, "late_reports": late })
 }
 
 pub(crate) fn exported(path: &Path, rows: u64) -> String {

@@ -3,11 +3,13 @@
 //! | module | contents |
 //! |---|---|
 //! | `storable` | the limits of all stores |
+//! | [`archive`] | what an archive has of a sweep |
 //! | [`Store`] | the operations |
 //! | [`sql`] | SQLite and PostgreSQL |
 //! | `memory` | a store for simulation and tests |
 //! | `conformance` | the test suite for all stores |
 
+pub mod archive;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 pub mod sql;
@@ -23,11 +25,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::views::{IncompleteCause, SweepView};
-use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::record::{
     AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow,
     TrialResult,
+};
+
+use archive::{
+    ArchivedAttempt, ArchivedCurve, ArchivedLate, ArchivedLease, ArchivedSweep, ImportError, ImportedRows, References,
 };
 
 /// Why an operation of the store failed.
@@ -291,6 +297,56 @@ pub trait Store: Send + Sync {
 
     /// The tokens, and the workers that enrolled with them.
     async fn access(&self) -> Result<AccessRows, StoreError>;
+
+    /// One sweep with everything that its archive says of the sweep itself.
+    async fn archived(&self, id: SweepId) -> Result<Option<ArchivedSweep>, StoreError>;
+
+    /// The leases of a sweep under which attempts have ended, with fencing numbers of at least `from`, in order, at most `limit`.
+    async fn archived_leases(
+        &self,
+        id: SweepId,
+        from: Attempt,
+        limit: u32,
+    ) -> Result<Vec<ArchivedLease<Attempt>>, StoreError>;
+
+    /// The ended attempts of a sweep with entries of at least `from`, in the order of their records, each with its entry, at most
+    /// `limit`.
+    async fn archived_attempts(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedAttempt<Attempt>)>, StoreError>;
+
+    /// Curves with a trajectory index of at least `from`, in order, at most `limit`, each with its origin.
+    async fn archived_curves(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<ArchivedCurve<Attempt>>, StoreError>;
+
+    /// The late reports of a sweep with entries of at least `from`, in the order of their records, each with its entry, at most
+    /// `limit`.
+    async fn archived_late(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedLate<Attempt>)>, StoreError>;
+
+    /// Writes a sweep that has ended, with all its rows, in one transaction: all of it or nothing. The sweep keeps its id. It may
+    /// have been deleted from this store. Its leases get new fencing numbers. Only a store that no coordinator works with may
+    /// import, because a coordinator knows the greatest fencing number.
+    ///
+    /// # Errors
+    /// A failure of the storage; a sweep with this id that is not deleted; rows that cannot be read or contradict each other.
+    async fn import(
+        &self,
+        sweep: &ArchivedSweep,
+        references: &References,
+        rows: ImportedRows<'_>,
+    ) -> Result<(), ImportError>;
 
     /// The number of this coordinator among those that have led the store; 0 where only one can run at a time.
     fn epoch(&self) -> u64 {

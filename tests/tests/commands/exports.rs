@@ -57,9 +57,7 @@ fn parquet_goes_to_a_file_named_after_the_sweep_and_no_file_is_overwritten() {
         let second = export(&home, folder.path(), &arguments);
         assert_eq!(second.status.code(), Some(2));
         let error = printed(&second.stderr);
-        assert!(
-            error.contains(&format!("{path} already exists; give another path with --to, or replace it with --force"))
-        );
+        assert!(error.contains(&format!("{path} already exists; give another path, or replace it with --force")));
         let third = export(&home, folder.path(), &[&arguments[..], &["--force"]].concat());
         assert_eq!(printed(&third.stdout), format!("{path} has 0 rows.\n"));
         assert_eq!(fs::read(folder.path().join(&path)).expect("the file"), bytes, "equal to the last byte");

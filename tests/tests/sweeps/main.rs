@@ -1,5 +1,7 @@
-//! Sweeps and their stored results: shared, reused and deleted.
+//! Sweeps and their stored results: shared, reused, deleted, archived and imported.
 
+mod archives;
 mod deletion;
+mod imports;
 mod reuse;
 mod sharing;

@@ -57,3 +57,15 @@ async fn serving_coordinator(home: &Path, url: Option<&str>) -> Option<Announcem
     }
     announced.is_true().await.then_some(announced)
 }
+
+/// Opens the store of a home for a command that needs it for itself.
+///
+/// # Errors
+/// A coordinator that serves the store, or another process that holds it for longer than a moment; the errors of
+/// [`biosweep_store::open`].
+pub async fn open_alone(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, HostError> {
+    match hold(home, url).await? {
+        StoreHolder::ThisProcess(store, _) => Ok(store),
+        StoreHolder::Coordinator(_, error) => Err(error.into()),
+    }
+}

@@ -45,6 +45,7 @@ use crate::page::{self, Hosts};
 use crate::queries::{self, Lookup, QueryError};
 pub use address::Announcement;
 pub use ephemeral::{EphemeralHost, Found};
+pub use hold::open_alone;
 use hold::{StoreHolder, hold};
 use protection::Protected;
 pub use protection::Protection;

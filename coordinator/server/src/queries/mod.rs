@@ -320,7 +320,7 @@ pub fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
 }
 
 /// A trial, given as `SWEEP/NUMBER` or by the start of its key, with the results and curve of its trajectory. If it was
-/// reused, they are those of its source, as long as the source's sweep exists.
+/// reused, they are those of its source, as long as the source's sweep is here.
 pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryError> {
     let unknown = || QueryError::UnknownTrial { name: name.to_owned() };
     let mut trial = match name.rsplit_once('/') {
@@ -338,10 +338,11 @@ pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryEr
     let mut deleted = Deleted::default();
     let mut is_cut = false;
     if let Some(source) = result(trial).await?.reused_from {
-        match deleted.origin(store, source).await? {
-            SourceTrial { trial: source, deleted: false } => trial = source,
-            // The curve of a deleted sweep is kept here. It may continue for trials that are not in this sweep.
-            SourceTrial { deleted: true, .. } => is_cut = true,
+        match store.sweep(source.sweep).await? {
+            Some(_) => trial = source,
+            // The curve of a sweep that is not here, such as a deleted one, is kept with its trial. It may continue for trials that
+            // are not in this sweep.
+            None => is_cut = true,
         }
     }
     let spec = spec(handle, trial.sweep).await?;

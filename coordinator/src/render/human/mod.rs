@@ -3,6 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | this module | sweeps, and the effects of commands |
+//! | `archive` | archives that were written and read |
 //! | `plan` | the size and cost of a sweep before it runs |
 //! | `run` | messages during a run on this machine, and its results |
 //! | `standing` | the status of a sweep while it is followed |
@@ -12,6 +13,7 @@
 //! | `amounts` | counts, rates and percentages |
 
 mod amounts;
+mod archive;
 mod attempts;
 mod plan;
 mod run;
@@ -31,6 +33,7 @@ use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::counted;
 pub(crate) use self::amounts::{percentage, rate, so_far};
+pub(crate) use self::archive::{archived, imported};
 pub(crate) use self::attempts::incomplete_attempt;
 use self::attempts::{headline, incomplete_attempts};
 pub(crate) use self::plan::{plan, presets};

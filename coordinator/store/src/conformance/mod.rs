@@ -1,6 +1,7 @@
 //! The test suite that every store must pass.
 
 mod access;
+mod archives;
 mod histories;
 pub(super) mod samples;
 
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use super::memory::Memory;
 use crate::{Store, StoreError, sql};
 use access::*;
+use archives::*;
 use samples::*;
 
 /// Declares each claim as a test for each store.
@@ -89,6 +91,9 @@ claims! {
     a_second_result_of_a_trial_is_refused
     a_batch_with_a_contradiction_is_refused_as_a_whole
     numbers_and_texts_that_some_store_cannot_hold_are_refused
+    an_imported_sweep_is_the_archived_one
+    a_source_that_is_not_here_is_not_a_deleted_one
+    a_failed_import_leaves_nothing
 }
 
 async fn an_empty_store_has_nothing(store: &dyn Store) {

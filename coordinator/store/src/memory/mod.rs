@@ -1,5 +1,6 @@
 //! The store in memory, for simulation and tests: plain maps behind a mutex.
 
+mod archive;
 mod sweep;
 mod verbs;
 
@@ -11,8 +12,8 @@ use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
-    AccessTables, AttemptRow, CurveRow, DatasetRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
-    RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
+    AccessTables, AttemptRow, CurveRow, DatasetRow, Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, Submission,
+    SweepRow, TrialResult,
 };
 
 /// A store that does not outlive its process.
@@ -340,49 +341,6 @@ impl State {
                     *sweep.count(result.status) -= 1;
                 }
             }
-        }
-    }
-
-    fn restored(&self, sweep: &Sweep) -> RestoredSweep {
-        let mut done: Vec<(u64, u64)> = Vec::new();
-        for &TrajectoryIndex(trajectory) in sweep.curves.keys() {
-            match done.last_mut() {
-                Some((first, count)) if *first + *count == trajectory => *count += 1,
-                _ => done.push((trajectory, 1)),
-            }
-        }
-        let id = sweep.row.submission.id;
-        let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
-        let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
-        let (mut failures, mut deaths) = (Vec::new(), Vec::new());
-        for (entry, EndedAttempt { row, worker, updates, .. }) in sweep.attempts.iter().enumerate() {
-            let trajectory = row.trajectory;
-            let is_done = sweep.curves.contains_key(&trajectory);
-            let counts = sweep.forgiven.get(&trajectory).is_none_or(|&until| entry >= until);
-            if !is_done {
-                let (ended, failed) = attempts.entry(trajectory).or_default();
-                *ended += 1;
-                *failed += u32::from(row.outcome == Outcome::Failed && counts);
-            }
-            match row.outcome {
-                Outcome::Failed if counts => {
-                    let cause = row.cause.clone().unwrap_or_default();
-                    let status =
-                        FailureStatus::of(entry as u64 + 1, sweep.resumed_after as u64, sweep.began_after as u64);
-                    failures.push(FailureRow { trajectory, worker: *worker, cause, status });
-                }
-                Outcome::WorkerLost if counts && !is_done => deaths.push((trajectory, *updates)),
-                _ => {}
-            }
-        }
-        RestoredSweep {
-            row: sweep.row.clone(),
-            done,
-            open: open.map(|lease| (lease.row.clone(), lease.open.iter().copied().collect())).collect(),
-            attempts: attempts.into_iter().map(|(trajectory, (ended, failed))| (trajectory, ended, failed)).collect(),
-            failures,
-            deaths,
-            ended: sweep.ended().saturating_sub(sweep.ended_before) as u64,
         }
     }
 

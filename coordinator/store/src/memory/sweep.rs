@@ -1,12 +1,58 @@
-//! A sweep of the store in memory: its state, its curves and its counts.
+//! A sweep of the store in memory: its state, its curves and its counts, and what a scheduler continues from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::vocabulary::ids::TrajectoryIndex;
-use biosweep_scheduler::record::AttemptRow;
+use biosweep_scheduler::record::{AttemptRow, FailureRow, FailureStatus, RestoredSweep};
 
-use super::{Sweep, Trainer};
+use super::{EndedAttempt, State, Sweep, Trainer};
+
+impl State {
+    pub(super) fn restored(&self, sweep: &Sweep) -> RestoredSweep {
+        let mut done: Vec<(u64, u64)> = Vec::new();
+        for &TrajectoryIndex(trajectory) in sweep.curves.keys() {
+            match done.last_mut() {
+                Some((first, count)) if *first + *count == trajectory => *count += 1,
+                _ => done.push((trajectory, 1)),
+            }
+        }
+        let id = sweep.row.submission.id;
+        let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
+        let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
+        let (mut failures, mut deaths) = (Vec::new(), Vec::new());
+        for (entry, EndedAttempt { row, worker, updates, .. }) in sweep.attempts.iter().enumerate() {
+            let trajectory = row.trajectory;
+            let is_done = sweep.curves.contains_key(&trajectory);
+            let counts = sweep.forgiven.get(&trajectory).is_none_or(|&until| entry >= until);
+            if !is_done {
+                let (ended, failed) = attempts.entry(trajectory).or_default();
+                *ended += 1;
+                *failed += u32::from(row.outcome == Outcome::Failed && counts);
+            }
+            match row.outcome {
+                Outcome::Failed if counts => {
+                    let cause = row.cause.clone().unwrap_or_default();
+                    let status =
+                        FailureStatus::of(entry as u64 + 1, sweep.resumed_after as u64, sweep.began_after as u64);
+                    failures.push(FailureRow { trajectory, worker: *worker, cause, status });
+                }
+                Outcome::WorkerLost if counts && !is_done => deaths.push((trajectory, *updates)),
+                _ => {}
+            }
+        }
+        RestoredSweep {
+            row: sweep.row.clone(),
+            done,
+            open: open.map(|lease| (lease.row.clone(), lease.open.iter().copied().collect())).collect(),
+            attempts: attempts.into_iter().map(|(trajectory, (ended, failed))| (trajectory, ended, failed)).collect(),
+            failures,
+            deaths,
+            ended: sweep.ended().saturating_sub(sweep.ended_before) as u64,
+        }
+    }
+}
 
 impl Sweep {
     pub(super) fn change_state(&mut self, state: SweepState) {

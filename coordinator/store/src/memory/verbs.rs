@@ -7,14 +7,17 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::dataset::DatasetSize;
-use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
     AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow,
     TrialResult,
 };
 use biosweep_scheduler::status::sweep_view;
 
-use super::Memory;
+use super::{Memory, Sweep};
+use crate::archive::{
+    ArchivedAttempt, ArchivedCurve, ArchivedLate, ArchivedLease, ArchivedSweep, ImportError, ImportedRows, References,
+};
 use crate::{Store, StoreError, storable};
 
 #[async_trait]
@@ -167,5 +170,75 @@ impl Store for Memory {
 
     async fn access(&self) -> Result<AccessRows, StoreError> {
         Ok(self.state().access.rows())
+    }
+
+    async fn archived(&self, id: SweepId) -> Result<Option<ArchivedSweep>, StoreError> {
+        Ok(self.state().sweep(id).map(Sweep::archived))
+    }
+
+    async fn archived_leases(
+        &self,
+        id: SweepId,
+        from: Attempt,
+        limit: u32,
+    ) -> Result<Vec<ArchivedLease<Attempt>>, StoreError> {
+        let state = self.state();
+        let leases = state.archived_leases(id).filter(|lease| lease.lease >= from);
+        Ok(leases.take(limit as usize).collect())
+    }
+
+    async fn archived_attempts(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedAttempt<Attempt>)>, StoreError> {
+        let state = self.state();
+        let attempts = state.sweep(id).into_iter().flat_map(Sweep::archived_attempts);
+        Ok(attempts.filter(|(entry, _)| *entry >= from).take(limit as usize).collect())
+    }
+
+    async fn archived_curves(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<ArchivedCurve<Attempt>>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let rows = sweep.curves.range(TrajectoryIndex(from)..).take(limit as usize);
+        Ok(rows.map(|(_, row)| state.archived_curve(sweep, row)).collect())
+    }
+
+    async fn archived_late(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedLate<Attempt>)>, StoreError> {
+        let state = self.state();
+        let late = state.sweep(id).into_iter().flat_map(Sweep::archived_late);
+        Ok(late.filter(|(entry, _)| *entry >= from).take(limit as usize).collect())
+    }
+
+    async fn import(
+        &self,
+        sweep: &ArchivedSweep,
+        references: &References,
+        rows: ImportedRows<'_>,
+    ) -> Result<(), ImportError> {
+        let refused = |what| StoreError::Refused { place: "in memory".to_owned(), what };
+        let mut state = self.state();
+        // Nothing of a failed import is kept.
+        let mut imported = state.clone();
+        let first = imported.leases.last_key_value().map_or(1, |(attempt, _)| attempt.0 + 1);
+        imported.begin_import(sweep, references).map_err(refused)?;
+        for part in rows {
+            for row in part.map_err(ImportError::Rows)? {
+                imported.import_row(sweep.row.submission.id, first, row).map_err(refused)?;
+            }
+        }
+        *state = imported;
+        Ok(())
     }
 }

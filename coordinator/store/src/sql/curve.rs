@@ -18,7 +18,7 @@ use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 const VERSION: u8 = 1;
 
 /// Encodes a curve.
-pub(super) fn encode(points: &[CurvePoint]) -> Vec<u8> {
+pub fn encode(points: &[CurvePoint]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(12 + points.len() * 20);
     bytes.push(VERSION);
     put_varint(&mut bytes, points.len() as u64);
@@ -37,8 +37,11 @@ pub(super) fn encode(points: &[CurvePoint]) -> Vec<u8> {
     bytes
 }
 
-/// Decodes a curve; the error is a description of the fault.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<CurvePoint>, &'static str> {
+/// Decodes a curve.
+///
+/// # Errors
+/// A description of the fault.
+pub fn decode(bytes: &[u8]) -> Result<Vec<CurvePoint>, &'static str> {
     let mut rest = Reader(bytes);
     if rest.byte()? != VERSION {
         return Err("it has an unknown version");

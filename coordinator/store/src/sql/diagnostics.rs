@@ -16,7 +16,7 @@ use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 const VERSION: u8 = 1;
 
 /// Encodes diagnostic points.
-pub(super) fn encode(points: &[DiagnosticPoint]) -> Vec<u8> {
+pub fn encode(points: &[DiagnosticPoint]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(160 + points.len() * 12);
     bytes.push(VERSION);
     put_varint(&mut bytes, Measure::ALL.len() as u64);
@@ -36,8 +36,11 @@ pub(super) fn encode(points: &[DiagnosticPoint]) -> Vec<u8> {
     bytes
 }
 
-/// Decodes diagnostic points; the error is a description of the fault.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<DiagnosticPoint>, &'static str> {
+/// Decodes diagnostic points.
+///
+/// # Errors
+/// A description of the fault.
+pub fn decode(bytes: &[u8]) -> Result<Vec<DiagnosticPoint>, &'static str> {
     let mut rest = Reader(bytes);
     if rest.byte()? != VERSION {
         return Err("it has an unknown version");

@@ -9,21 +9,23 @@
 //! | `shared/write` | records to rows, in one transaction |
 //! | `shared/admin` | the same for records that are written at once |
 //! | `shared/access` | tokens and enrolled workers |
+//! | `shared/archive` | rows to what an archive has of a sweep |
+//! | `shared/import` | the rows of an archive to rows of this store |
 //! | `shared/deletion` | the deletion of a sweep, and what other sweeps keep of it |
 //! | `shared/batch` | rows that are collected and written in few statements |
 //! | `shared/runs` | the trajectories that are done, as merged ranges |
 //! | `shared/read` | rows to records |
 //! | `shared/restore` | rows to the state that the scheduler continues from |
 //! | `shared/cells` | the cells of a row |
-//! | `curve`, `diagnostics` | a learning curve and its diagnostics, as bytes |
+//! | [`curve`], [`diagnostics`] | a learning curve and its diagnostics, as bytes |
 //!
 //! Both databases understand all statements and give them the same meaning.
 
 #![allow(clippy::duplicate_mod, reason = "the shared modules are compiled for each database")]
 
 mod bytes;
-mod curve;
-mod diagnostics;
+pub mod curve;
+pub mod diagnostics;
 pub mod postgres;
 pub mod sqlite;
 
@@ -42,12 +44,16 @@ macro_rules! shared_modules {
         mod access;
         #[path = "../shared/admin.rs"]
         mod admin;
+        #[path = "../shared/archive.rs"]
+        mod archive;
         #[path = "../shared/batch.rs"]
         mod batch;
         #[path = "../shared/cells.rs"]
         mod cells;
         #[path = "../shared/deletion.rs"]
         mod deletion;
+        #[path = "../shared/import.rs"]
+        mod import;
         #[path = "../shared/read.rs"]
         mod read;
         #[path = "../shared/restore.rs"]

@@ -23,6 +23,9 @@ use biosweep_scheduler::record::{
 };
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_scheduler::tables::pending::PreparedSpec;
+use biosweep_store::archive::{
+    ArchivedAttempt, ArchivedCurve, ArchivedLate, ArchivedLease, ArchivedSweep, ImportError, ImportedRows, References,
+};
 use biosweep_store::memory::Memory;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
@@ -130,6 +133,49 @@ impl Store for Flaky {
     }
     async fn access(&self) -> Result<AccessRows, StoreError> {
         self.memory.access().await
+    }
+    async fn archived(&self, id: SweepId) -> Result<Option<ArchivedSweep>, StoreError> {
+        self.memory.archived(id).await
+    }
+    async fn archived_leases(
+        &self,
+        id: SweepId,
+        from: Attempt,
+        limit: u32,
+    ) -> Result<Vec<ArchivedLease<Attempt>>, StoreError> {
+        self.memory.archived_leases(id, from, limit).await
+    }
+    async fn archived_attempts(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedAttempt<Attempt>)>, StoreError> {
+        self.memory.archived_attempts(id, from, limit).await
+    }
+    async fn archived_curves(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<ArchivedCurve<Attempt>>, StoreError> {
+        self.memory.archived_curves(id, from, limit).await
+    }
+    async fn archived_late(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedLate<Attempt>)>, StoreError> {
+        self.memory.archived_late(id, from, limit).await
+    }
+    async fn import(
+        &self,
+        sweep: &ArchivedSweep,
+        references: &References,
+        rows: ImportedRows<'_>,
+    ) -> Result<(), ImportError> {
+        self.memory.import(sweep, references, rows).await
     }
 }
 

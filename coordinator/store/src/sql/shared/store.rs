@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::views::{IncompleteCause, SweepView};
-use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
     AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow,
     TrialResult,
@@ -15,7 +15,11 @@ use sqlx::{Connection as _, Pool};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Connection, Connector, Db, ENGINE, access, failed, read, restore, write};
+use super::{Connection, Connector, Db, ENGINE, access, archive, failed, import, read, restore, write};
+use crate::archive::{
+    ArchivedAttempt, ArchivedCurve, ArchivedLate, ArchivedLease, ArchivedSweep, ImportError, ImportedRows, References,
+    RowsError,
+};
 use crate::{Examined, Store, StoreError, storable};
 
 /// The time limit of one operation: far more than a large one takes.
@@ -96,6 +100,27 @@ impl Sql {
         *uncertain = true;
         transaction.commit().await.map_err(unavailable)?;
         Ok(())
+    }
+
+    /// Writes an imported sweep in one transaction. The inner error is that of the rows.
+    async fn write_import(
+        &self,
+        connection: &mut Connection,
+        last: i64,
+        sweep: &ArchivedSweep,
+        references: &References,
+        rows: ImportedRows<'_>,
+    ) -> Result<Result<(), RowsError>, StoreError> {
+        let unavailable = |error| failed(&self.place, error);
+        let mut transaction = self.connector.begin(connection).await.map_err(unavailable)?;
+        if !self.connector.count(&mut transaction, last).await.map_err(unavailable)? {
+            return Err(self.connector.taken(&self.place).await);
+        }
+        let written = import::sweep(&mut transaction, &self.place, sweep, references, rows).await?;
+        if written.is_ok() {
+            transaction.commit().await.map_err(unavailable)?;
+        }
+        Ok(written)
     }
 
     async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
@@ -278,6 +303,75 @@ impl Store for Sql {
 
     async fn access(&self) -> Result<AccessRows, StoreError> {
         read!(self, |reader| access::rows(&mut reader, &self.place))
+    }
+
+    async fn archived(&self, id: SweepId) -> Result<Option<ArchivedSweep>, StoreError> {
+        read!(self, |reader| async {
+            let mut transaction = reader.begin().await.map_err(|error| failed(&self.place, error))?;
+            archive::sweep(&mut transaction, &self.place, id).await
+        })
+    }
+
+    async fn archived_leases(
+        &self,
+        id: SweepId,
+        from: Attempt,
+        limit: u32,
+    ) -> Result<Vec<ArchivedLease<Attempt>>, StoreError> {
+        read!(self, |reader| archive::leases(&mut reader, &self.place, id, from, limit))
+    }
+
+    async fn archived_attempts(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedAttempt<Attempt>)>, StoreError> {
+        read!(self, |reader| archive::attempts(&mut reader, &self.place, id, from, limit))
+    }
+
+    async fn archived_curves(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<ArchivedCurve<Attempt>>, StoreError> {
+        read!(self, |reader| archive::curves(&mut reader, &self.place, id, from, limit))
+    }
+
+    async fn archived_late(
+        &self,
+        id: SweepId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, ArchivedLate<Attempt>)>, StoreError> {
+        read!(self, |reader| archive::late(&mut reader, &self.place, id, from, limit))
+    }
+
+    async fn import(
+        &self,
+        sweep: &ArchivedSweep,
+        references: &References,
+        rows: ImportedRows<'_>,
+    ) -> Result<(), ImportError> {
+        if self.connector.is_only_read() {
+            let what = "it is open for reading only".to_owned();
+            return Err(StoreError::Refused { place: self.place.clone(), what }.into());
+        }
+        let mut writing = self.writing.lock().await;
+        let mut connection = match writing.connection.take() {
+            Some(connection) => connection,
+            None => limited(self.connector.connect(&self.place)).await?,
+        };
+        let work = self.write_import(&mut connection, writing.last, sweep, references, rows);
+        let written = self.connector.while_leading(&self.place, work).await;
+        if let Ok(Ok(())) = written {
+            (writing.connection, writing.last) = (Some(connection), writing.last + 1);
+        } else {
+            let released = self.connector.release(connection).await;
+            released.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed import"));
+        }
+        written?.map_err(ImportError::Rows)
     }
 
     fn epoch(&self) -> u64 {

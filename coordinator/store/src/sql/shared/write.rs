@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
-use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, diagnostics};
+use super::admin::Late;
 use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::{Connection, Query, failed, runs};
 use crate::StoreError;
@@ -37,20 +38,19 @@ static RESULTS: Statement<14> = Statement::new(
     "",
 );
 
-/// A late report.
-pub(super) struct Late {
-    pub(super) trajectory: TrajectoryIndex,
-    pub(super) attempt: Attempt,
-    pub(super) worker: WorkerId,
-    pub(super) outcome: Outcome,
-}
-
 /// A cache of row ids of sweeps and trainers, which never change, and of the digests of stored datasets.
 #[derive(Debug, Default)]
 pub(super) struct IdCache {
     sweeps: BTreeMap<SweepId, i64>,
     trainers: BTreeMap<(String, Option<Arc<NumericEnvironment>>), i64>,
     pub(super) datasets: BTreeSet<String>,
+}
+
+impl IdCache {
+    /// Adds a sweep that may be deleted.
+    pub(super) fn know(&mut self, id: SweepId, number: i64) {
+        self.sweeps.insert(id, number);
+    }
 }
 
 /// Writes the records. After an error the transaction must be rolled back and the cache dropped.
@@ -60,17 +60,7 @@ pub(super) async fn records<'a>(
     records: &'a [Record],
     ids: &'a mut IdCache,
 ) -> Result<(), StoreError> {
-    let mut writer = Writer {
-        connection,
-        place,
-        ids,
-        sweeps: BTreeMap::new(),
-        leases: Rows::new(&LEASES),
-        attempts: Rows::new(&ATTEMPTS),
-        curves: Rows::new(&CURVES),
-        references: Rows::new(&REFERENCES),
-        results: Rows::new(&RESULTS),
-    };
+    let mut writer = Writer::new(connection, place, ids);
     for record in records {
         match record {
             Record::Submitted(submission) => writer.submitted(submission).await?,
@@ -123,7 +113,7 @@ pub(super) struct Tally {
     diverged: i64,
     failed: i64,
     reused: i64,
-    done: BTreeSet<i64>,
+    pub(super) done: BTreeSet<i64>,
     ended: BTreeMap<Attempt, Ended>,
 }
 
@@ -135,6 +125,20 @@ struct Ended {
 }
 
 impl<'a> Writer<'a> {
+    pub(super) const fn new(connection: &'a mut Connection, place: &'a str, ids: &'a mut IdCache) -> Self {
+        Self {
+            connection,
+            place,
+            ids,
+            sweeps: BTreeMap::new(),
+            leases: Rows::new(&LEASES),
+            attempts: Rows::new(&ATTEMPTS),
+            curves: Rows::new(&CURVES),
+            references: Rows::new(&REFERENCES),
+            results: Rows::new(&RESULTS),
+        }
+    }
+
     async fn leased(&mut self, lease: &'a LeaseRow) -> Result<(), StoreError> {
         let sweep = self.sweep(lease.sweep).await?.number;
         let trainer = self.trainer(&lease.worker_name, Some(&lease.environment)).await?;
@@ -213,7 +217,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn result(&mut self, id: SweepId, result: &'a TrialResult) -> Result<(), StoreError> {
+    pub(super) async fn result(&mut self, id: SweepId, result: &'a TrialResult) -> Result<(), StoreError> {
         let [source_sweep, source_trial] = match result.reused_from {
             None => [Datum::Integer(None), Datum::Integer(None)],
             Some(from) => [Datum::number(self.sweep(from.sweep).await?.number), self.integer(from.trial.0)?],
@@ -339,7 +343,11 @@ impl<'a> Writer<'a> {
     }
 
     /// The row id of a worker's name with its numeric environment.
-    async fn trainer(&mut self, name: &str, environment: Option<&Arc<NumericEnvironment>>) -> Result<i64, StoreError> {
+    pub(super) async fn trainer(
+        &mut self,
+        name: &str,
+        environment: Option<&Arc<NumericEnvironment>>,
+    ) -> Result<i64, StoreError> {
         let key = (name.to_owned(), environment.cloned());
         if let Some(&trainer) = self.ids.trainers.get(&key) {
             return Ok(trainer);
