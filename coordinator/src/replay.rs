@@ -17,6 +17,7 @@ use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_connection::file::ConnectionFile;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
+use biosweep_host::traces::Traces;
 use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{LocalError, WorkerOptions};
@@ -174,6 +175,7 @@ async fn train(
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,
         stands_by: false,
+        traces: Traces::off(),
     };
     let mut host = Host::start_alone(options).await?;
     let worker = WorkerOptions { home: home.clone(), ..worker.clone() };

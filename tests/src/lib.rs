@@ -37,15 +37,17 @@ impl Default for Home {
     }
 }
 
-/// Removes the environment variables that name another home or a batch job, and those that a worker ignores with a warning.
+/// Removes the environment variables that name another home, a batch job or a collector of traces, and those that a worker ignores with a warning.
 pub fn without_variables(command: &mut Command) {
-    const OWN: [&str; 6] = [
+    const OWN: [&str; 8] = [
         "BIOSWEEP_COORDINATOR",
         "BIOSWEEP_CONNECTION",
         "BIOSWEEP_STORE",
         "BIOSWEEP_CHECKPOINTS",
         "SLURM_JOB_ID",
         "SLURM_JOB_END_TIME",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     ];
     for variable in OWN.iter().chain(VARIABLES) {
         command.env_remove(variable);

@@ -271,6 +271,7 @@ mod tests {
             updates: 1,
             seconds: 2.0,
             dataset_size: None,
+            traceparent: None,
         };
         let id = |number| format!("00000000-0000-0000-0000-{number:012}").parse().expect("an id");
         Owed { store: store.map(id), report }

@@ -39,6 +39,13 @@ impl Clock {
     pub fn wall(&self) -> WallTime {
         WallTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis))
     }
+
+    /// The wall-clock time since 1970, with the resolution of the machine.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "only this module reads the time")]
+    pub fn since_1970(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
 }
 
 /// Milliseconds since the machine started, including the time that it was suspended. The clock runs on while a process is stopped.

@@ -12,6 +12,7 @@
 //! | [`process`] | the identity of a process |
 //! | [`limits`] | limits on open files and threads |
 //! | [`resources`] | the cores and the memory that this process may use |
+//! | `traces` | traces for OpenTelemetry |
 //! | `variables` | environment variables of command-line flags |
 
 pub mod clock;
@@ -26,5 +27,7 @@ pub mod process;
 pub mod resources;
 #[cfg(feature = "program")]
 pub mod stop;
+#[cfg(feature = "program")]
+pub mod traces;
 #[cfg(feature = "program")]
 pub mod variables;

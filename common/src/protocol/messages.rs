@@ -8,6 +8,7 @@ use crate::results::outcome::Outcome;
 use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use crate::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
+use crate::vocabulary::trace::Traceparent;
 use crate::workers::capability::Capabilities;
 use crate::workers::environment::NumericEnvironment;
 
@@ -118,6 +119,8 @@ pub struct Report {
     pub seconds: f64,
     /// The counts of its dataset; `None` if the dataset was not loaded.
     pub dataset_size: Option<DatasetSize>,
+    /// The span of its training, or that of its grant if the worker sends no traces. The worker's border sets it.
+    pub traceparent: Option<Traceparent>,
 }
 
 /// A message from the coordinator to a worker.
@@ -194,4 +197,6 @@ pub struct Lane {
     pub hyperparameters: Hyperparameters,
     /// The stopping rules of its trials, in order.
     pub stopping_rules: Vec<StoppingRule>,
+    /// The span of its grant; `None` if the coordinator sends no traces. The coordinator's border sets it.
+    pub traceparent: Option<Traceparent>,
 }

@@ -187,6 +187,7 @@ mod tests {
             updates: evaluations * 390,
             seconds: 1.5,
             dataset_size: Some(SIZE),
+            traceparent: None,
         }
     }
 

@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod extent;
 pub mod ids;
 pub mod time;
+pub mod trace;
 
 use self::extent::Extent;
 

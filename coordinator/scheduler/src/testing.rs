@@ -164,6 +164,7 @@ impl World {
             updates,
             seconds: 1.0,
             dataset_size: None,
+            traceparent: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use biosweep_host::clock::Clock;
+use biosweep_host::traces::Traces;
 use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
 use serde::Serialize;
 
@@ -39,6 +40,7 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, B
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,
         stands_by: false,
+        traces: Traces::off(),
     });
     let host = host.await.map_err(ClientError::from)?;
     let mut client = Client::reach(&host.connection).await?;

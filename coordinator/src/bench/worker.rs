@@ -174,6 +174,7 @@ fn reports(grant: &Grant) -> impl Iterator<Item = ToCoordinator> {
             updates: 1,
             seconds: 0.0,
             dataset_size: None,
+            traceparent: None,
         }))
     })
 }

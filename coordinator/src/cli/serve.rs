@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use biosweep_connection::dial::PORT;
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
+use biosweep_host::traces::Traces;
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_server::access::authority::{Authority, folder_of};
 use biosweep_server::grpc::health::HealthPort;
@@ -123,8 +124,10 @@ fn host_name() -> String {
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {
+    let traces = Traces::start(env!("CARGO_PKG_NAME")).map_err(Failure::bad_input)?;
     let health = health_port(args).await?;
-    let ended = serve(args, home, stop, health.as_ref()).await;
+    let ended = serve(args, home, stop, health.as_ref(), &traces).await;
+    traces.stop().await;
     if let Some(health) = health {
         health.close().await;
     }
@@ -132,10 +135,16 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
 }
 
 /// Serves until it is stopped. With `--standby` it may lead the store several times.
-async fn serve(args: &ServeArgs, home: &Path, stop: &Stop, health: Option<&HealthPort>) -> Result<Exit, Failure> {
+async fn serve(
+    args: &ServeArgs,
+    home: &Path,
+    stop: &Stop,
+    health: Option<&HealthPort>,
+    traces: &Traces,
+) -> Result<Exit, Failure> {
     loop {
         let started = tokio::select! {
-            started = start(args, home) => started,
+            started = start(args, home, traces.clone()) => started,
             signal = stop.requested() => {
                 say(format_args!("{} before the coordinator was ready", signal.reason()));
                 return Ok(Exit::Done);
@@ -198,7 +207,7 @@ async fn set_ready(health: Option<&HealthPort>, is_ready: bool) {
 }
 
 /// Resolves the address and starts the coordinator.
-async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
+async fn start(args: &ServeArgs, home: &Path, traces: Traces) -> Result<Host, Failure> {
     let own = folder_of(home);
     let protection = match &args.certs {
         Some(folder) => Protection::Certificates(folder),
@@ -217,6 +226,7 @@ async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
         timeouts: Timeouts::of_lease_ms(1_000 * args.lease),
         lifetime: Lifetime::Announced,
         stands_by: args.standby,
+        traces,
     };
     Ok(Host::start_alone(options).await?)
 }

@@ -1,4 +1,4 @@
-//! What surrounds the programs: limits of the machine, cores and memory, libtorch, an object store, Python wheels, logs, Prometheus,
+//! What surrounds the programs: limits of the machine, cores and memory, libtorch, an object store, Python wheels, logs, Prometheus, traces,
 //! Kubernetes, services.
 
 mod kubernetes;
@@ -9,4 +9,5 @@ mod metrics;
 mod object_store;
 mod resources;
 mod services;
+mod traces;
 mod wheels;

@@ -92,6 +92,7 @@ impl Worker {
                 updates: 400,
                 seconds: 0.0,
                 dataset_size: None,
+                traceparent: None,
             }));
         }
         let mut left = grant.lanes.len();

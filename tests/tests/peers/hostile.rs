@@ -15,6 +15,7 @@ use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::access::rows::TokenView;
 use biosweep_common::vocabulary::diagnostics::Measure;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::trace::{Span, Traceparent};
 use biosweep_host::id::new_id;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
@@ -83,6 +84,7 @@ fn ended(sweep: &str) -> Up {
         seconds: 0.5,
         dataset_size: Some(DATASET_SIZE),
         diagnostics: diagnostics(),
+        traceparent: Some(format!("00-{}-00000000000000ab-01", sweep.replace('-', ""))),
     })
 }
 
@@ -117,15 +119,18 @@ fn grant(sweep: &str) -> v1::Grant {
         (Setting::DownsampleAfter, Value::Integers(vec![1, 2])),
     ]);
     let configuration = Configuration::from_point(&point).expect("a configuration");
+    let sweep: SweepId = sweep.parse().expect("an id");
     let lane = |trajectory: u64| {
         let mut hyperparameters = configuration.hyperparameters;
         hyperparameters.seed = trajectory;
         let early_stop = Some(EarlyStop { start: 1, patience: 2 });
         let stopping_rules = vec![StoppingRule { max_updates: 9, early_stop }];
-        Lane { trajectory: TrajectoryIndex(trajectory), hyperparameters, stopping_rules }
+        let trajectory = TrajectoryIndex(trajectory);
+        let traceparent = Some(Traceparent::new(sweep, Span::Grant(trajectory, Attempt(7)), true));
+        Lane { trajectory, hyperparameters, stopping_rules, traceparent }
     };
     let grant = Grant {
-        sweep: sweep.parse().expect("an id"),
+        sweep,
         attempt: Attempt(7),
         shape: configuration.shape.clone(),
         measures: vec![Measure::WeightNorm],

@@ -87,6 +87,7 @@ fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
         updates: 1,
         seconds: 0.0,
         dataset_size: None,
+        traceparent: None,
     })
 }
 

@@ -118,6 +118,7 @@ fn the_papers_longest_report_is_accepted() {
             updates: 2_565,
             seconds: 1.0,
             dataset_size: None,
+            traceparent: None,
         };
         for message in pieces(ToCoordinator::AttemptEnded(Box::new(report))) {
             // Heartbeats keep the lease, however slow this machine is.

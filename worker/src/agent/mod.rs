@@ -8,13 +8,15 @@ mod garbage;
 mod leaving;
 mod outbox;
 mod reach;
+mod timers;
+mod traced;
 
-use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
+use biosweep_host::traces::Traces;
 use biosweep_proto::v1::coordinator_message::Message;
 use rand::RngExt as _;
 use tokio::sync::mpsc;
@@ -28,6 +30,8 @@ use self::garbage::{GARBAGE_COLLECTION_EVERY, discard_ended};
 pub use self::leaving::{LeaveOutcome, LeaveReason};
 use self::leaving::{POLL_ANSWER_WAIT, idle_until};
 pub use self::reach::{Reach, ReachError, Whereabouts};
+use self::timers::{tick, until};
+use self::traced::Traced;
 use crate::checkpoint::store::{CheckpointId, CheckpointStore};
 use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
@@ -65,6 +69,10 @@ pub struct Resources {
     pub deadline: Option<Duration>,
     /// The time without work after which the worker leaves; `None` if it waits for ever.
     pub idle_exit: Option<Duration>,
+    /// Where it sends its spans.
+    pub traces: Traces,
+    /// The device, for its spans.
+    pub device: String,
 }
 
 /// Serves the coordinator until the worker leaves.
@@ -83,6 +91,7 @@ pub async fn serve(
     let drain_at = resources.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(resources.grace)));
     let deletions = TaskTracker::new();
     let agent = Agent {
+        traced: Traced::new(resources.traces.clone(), resources.device.clone()),
         deletions: deletions.clone(),
         reach,
         session,
@@ -115,6 +124,7 @@ struct Agent {
     session: Session,
     trainer: Trainer,
     resources: Resources,
+    traced: Traced,
     /// When the worker begins to leave.
     drain_at: Option<Instant>,
     checkpoint_every: Duration,
@@ -211,6 +221,7 @@ impl Agent {
             }
             self.done |= self.is_orphaned && self.session.is_idle();
         }
+        self.traced.close("the worker left before the attempt ended");
         let owes = !self.session.holds_nothing();
         let left = self.left.filter(|_| !owes).unwrap_or(LeaveOutcome::WithWork);
         let was_granted = self.close().await;
@@ -249,7 +260,9 @@ impl Agent {
     }
 
     fn apply(&mut self, input: Input) {
-        for output in self.session.apply(input) {
+        self.traced.on_input(&input);
+        for mut output in self.session.apply(input) {
+            self.traced.on_output(&mut output);
             match output {
                 Output::Send(ToCoordinator::Poll { .. }) if !self.has_time() => {
                     tracing::info!("leaving: no time is left for another checkpoint interval");
@@ -375,19 +388,5 @@ impl Agent {
         // A slower coordinator notices by itself that this worker is gone.
         drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
         was_granted
-    }
-}
-
-async fn tick(heartbeat: &mut Option<Interval>) {
-    match heartbeat {
-        Some(heartbeat) => drop(heartbeat.tick().await),
-        None => future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => future::pending().await,
     }
 }

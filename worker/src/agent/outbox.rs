@@ -96,6 +96,7 @@ mod tests {
             updates: 1,
             seconds: 1.0,
             dataset_size: None,
+            traceparent: None,
         }))
     }
 

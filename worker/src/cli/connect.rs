@@ -20,6 +20,7 @@ use biosweep_host::logging::{self, Destination};
 use biosweep_host::name::host_name;
 use biosweep_host::resources;
 use biosweep_host::stop::{Stop, StopSignal};
+use biosweep_host::traces::Traces;
 use clap::Args;
 use tokio::sync::{mpsc, oneshot};
 
@@ -88,8 +89,8 @@ fn gigabytes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("it takes a number of gigabytes above 0, at most {MEMORY_GB_MAX}"))
 }
 
-/// Threads beside the main thread: for training, the checkpoint store, standard input and name resolution.
-const THREADS: usize = 5;
+/// Threads beside the main thread: for training, the checkpoint store, standard input, name resolution and traces.
+const THREADS: usize = 6;
 
 pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
@@ -103,6 +104,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
     let deadline = runtime.block_on(deadline(args.deadline))?;
     limits::can_start_threads(THREADS).map_err(Failure::environment)?;
     device.prepare();
+    let traces = Traces::start(env!("CARGO_PKG_NAME")).map_err(Failure::bad_input)?;
     let whereabouts = match (&args.connection, &args.coordinator) {
         (Some(file), _) => Whereabouts::File(file.clone()),
         (None, url) => Whereabouts::Address(url.clone().unwrap_or_default()),
@@ -159,12 +161,14 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         );
     }
     let idle_exit = args.idle_exit.map(|seconds| Duration::from_secs(seconds.get().into()));
-    let resources = Resources { spool, store, grace, deadline, idle_exit };
+    let device = device.to_string();
+    let resources = Resources { spool, store, grace, deadline, idle_exit, traces: traces.clone(), device };
     let served = runtime.block_on(async {
         let (tell, leave) = mpsc::channel(1);
         let telling = tokio::spawn(tell_to_leave(stop.clone(), orphaned, tell));
         let served = agent::serve(reach, session, trainer, resources, leave).await;
         telling.abort();
+        traces.stop().await;
         served
     });
     // A folder that does not answer holds a thread, which must not delay the end beyond the grace period.

@@ -237,7 +237,9 @@ impl Session {
 
     fn report(&mut self, store: Option<StoreId>, held: Held, end: LaneEnd) -> Vec<Output> {
         let LaneEnd { outcome, cause, curve, diagnostics, updates, seconds, dataset_size } = end;
-        let report = Report { held, outcome, cause, curve, diagnostics, updates, seconds, dataset_size }.deliverable();
+        let report =
+            Report { held, outcome, cause, curve, diagnostics, updates, seconds, dataset_size, traceparent: None }
+                .deliverable();
         self.unacknowledged.insert(key(store, held), report.clone());
         let keep = Output::Keep(Box::new(Owed { store, report: report.clone() }));
         if self.is_for(store) {

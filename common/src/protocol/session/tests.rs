@@ -33,6 +33,7 @@ fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
         trajectory: TrajectoryIndex(trajectory),
         hyperparameters: configuration.hyperparameters,
         stopping_rules: vec![configuration.stopping_rule],
+        traceparent: None,
     };
     Grant {
         sweep: SweepId(Uuid::from_u128(7)),

@@ -13,6 +13,7 @@ use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::vocabulary::diagnostics::Measure;
 use crate::vocabulary::ids::{Attempt, TrajectoryIndex};
+use crate::vocabulary::trace::Traceparent;
 use crate::workers::capability::Capabilities;
 
 use crate::protocol::messages::{
@@ -164,6 +165,7 @@ impl IntoWire<v1::AttemptEnded> for Report {
             updates: self.updates,
             seconds: self.seconds,
             dataset_size: self.dataset_size.map(IntoWire::into_wire),
+            traceparent: self.traceparent.map(|parent| parent.to_string()),
         }
     }
 }
@@ -181,10 +183,12 @@ impl FromWire<v1::AttemptEnded> for Report {
             seconds,
             diagnostics,
             dataset_size,
+            traceparent,
         } = message;
         check_points(curve.len() + diagnostics.len())?;
+        let held = Held::from_wire(v1::Held { sweep, attempt, trajectory })?;
         Ok(Self {
-            held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
+            held,
             outcome: choice(outcome, "ended.outcome")?,
             cause: cause_from_wire(cause, "ended.cause")?,
             curve: Vec::from_wire(curve)?,
@@ -192,6 +196,7 @@ impl FromWire<v1::AttemptEnded> for Report {
             updates: bounds::number(updates, "ended.updates")?,
             seconds: bounds::seconds(seconds, "ended.seconds")?,
             dataset_size: dataset_size.map(FromWire::from_wire).transpose()?,
+            traceparent: traceparent.and_then(|text| Traceparent::of_peer(&text, held.sweep)),
         })
     }
 }
@@ -300,6 +305,7 @@ impl IntoWire<v1::Grant> for Grant {
                 trajectory: lane.trajectory.0,
                 settings: own.iter().filter_map(|&setting| Some((setting, each.get(setting)?).into_wire())).collect(),
                 stopping_rules: lane.stopping_rules.into_wire(),
+                traceparent: lane.traceparent.map(|parent| parent.to_string()),
             }
         };
         v1::Grant {
@@ -315,6 +321,7 @@ impl IntoWire<v1::Grant> for Grant {
 
 impl FromWire<v1::Grant> for Grant {
     fn from_wire(message: v1::Grant) -> Result<Self, WireError> {
+        let sweep = parsed(&message.sweep, "grant.sweep")?;
         let message_lanes = bounds::at_most(message.lanes, LANES_MAX as usize, "grant.lanes")?;
         let mut shared = Point::from_wire(message.settings)?;
         if shared.is_empty() {
@@ -339,6 +346,7 @@ impl FromWire<v1::Grant> for Grant {
                 trajectory: TrajectoryIndex(bounds::number(lane.trajectory, "lane.trajectory")?),
                 hyperparameters: configuration.hyperparameters,
                 stopping_rules: Vec::from_wire(rules)?,
+                traceparent: lane.traceparent.and_then(|text| Traceparent::of_peer(&text, sweep)),
             });
         }
         if lanes.is_empty() {
@@ -348,7 +356,7 @@ impl FromWire<v1::Grant> for Grant {
         let measures = bounds::at_most(message.measures, Measure::ALL.len(), "grant.measures")?;
         let measures = measures.iter().map(measure).collect::<Result<_, _>>()?;
         Ok(Self {
-            sweep: parsed(&message.sweep, "grant.sweep")?,
+            sweep,
             attempt: Attempt(bounds::number(message.attempt, "grant.attempt")?),
             shape: shared.shape,
             measures,

@@ -11,6 +11,7 @@ use crate::settings::Value;
 use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use crate::vocabulary::ids::{StoreId, SweepId, WorkerId};
+use crate::vocabulary::trace::Span;
 use crate::workers::environment::NumericEnvironment;
 
 fn held() -> Held {
@@ -28,6 +29,10 @@ pub(in crate::protocol) fn environment() -> NumericEnvironment {
         libtorch: "2.11.0".to_owned(),
         variables: [("MKL_CBWR".to_owned(), "COMPATIBLE".to_owned())].into(),
     }
+}
+
+fn traceparent(span: Span) -> Traceparent {
+    Traceparent::new(held().sweep, span, true)
 }
 
 fn point() -> CurvePoint {
@@ -56,6 +61,7 @@ fn a_worker_message_is_the_same_after_conversion_and_back() {
         updates: 780,
         seconds: 1.5,
         dataset_size: Some(SIZE),
+        traceparent: Some(traceparent(Span::Train(held().trajectory, held().attempt))),
     };
     let progress = Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(3), updates: 12 };
     let hello = Hello { worker: WorkerId(Uuid::from_u128(7)), description, numerics_version: 1, held: vec![held()] };
@@ -89,6 +95,7 @@ fn grant() -> Grant {
             StoppingRule { max_updates: 100, early_stop },
             StoppingRule { max_updates: 200, early_stop: None },
         ],
+        traceparent: Some(traceparent(Span::Grant(TrajectoryIndex(trajectory), Attempt(9)))),
     };
     Grant {
         sweep: SweepId(Uuid::from_u128(7)),
@@ -113,6 +120,24 @@ fn a_coordinator_message_is_the_same_after_conversion_and_back() {
         ToWorker::Drain { reason: "leaving".to_owned() },
     ] {
         assert_eq!(ToWorker::from_wire(message.clone().into_wire()), Ok(message));
+    }
+}
+
+#[test]
+fn a_malformed_trace_context_and_that_of_another_sweep_are_ignored() {
+    let other = Traceparent::new(SweepId(Uuid::from_u128(8)), Span::Submit, true).to_string();
+    for text in ["", "00", "00-zz", &"é".repeat(55), &other] {
+        let mut message = grant().into_wire();
+        message.lanes[1].traceparent = Some(text.to_owned());
+        let read = Grant::from_wire(message).expect("the grant is sound");
+        assert_eq!((read.lanes[0].traceparent, read.lanes[1].traceparent), (grant().lanes[0].traceparent, None));
+        let report = v1::AttemptEnded {
+            sweep: held().sweep.to_string(),
+            outcome: v1::Outcome::Preempted as i32,
+            traceparent: Some(text.to_owned()),
+            ..v1::AttemptEnded::default()
+        };
+        assert_eq!(Report::from_wire(report).expect("the report is sound").traceparent, None, "{text}");
     }
 }
 

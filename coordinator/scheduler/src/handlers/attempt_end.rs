@@ -84,7 +84,7 @@ impl Scheduler {
 
     /// Ends a trajectory with its final results.
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
-        let Report { held, outcome, cause, curve, diagnostics, updates, seconds, dataset_size } = report;
+        let Report { held, outcome, cause, curve, diagnostics, updates, seconds, dataset_size, .. } = report;
         let worker_name = self.worker_name(id);
         let environment = self.workers.get(id).map(|worker| Arc::clone(&worker.description.environment));
         let lane = self.close_lane(now, held.attempt, held.trajectory);
@@ -196,6 +196,7 @@ impl Scheduler {
             updates,
             seconds: 0.0,
             dataset_size: None,
+            traceparent: None,
         };
         self.finish(now, id, report, End::Failed, actions);
     }

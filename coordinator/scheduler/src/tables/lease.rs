@@ -210,6 +210,7 @@ impl Lease {
             trajectory,
             hyperparameters: lane.trajectory.hyperparameters,
             stopping_rules: lane.trajectory.stopping_rules.clone(),
+            traceparent: None,
         };
         Grant {
             sweep: self.sweep,

@@ -303,6 +303,7 @@ fn a_restored_scheduler_keeps_results_and_leases_and_grants_the_rest() {
         updates: 20,
         seconds: 1.0,
         dataset_size: None,
+        traceparent: None,
     };
     let actions = world.end(worker(7), report);
     assert_eq!(acknowledged(&actions), Some(true));

@@ -3,7 +3,9 @@
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::spec::{SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
+use biosweep_common::vocabulary::trace::Span;
 use biosweep_host::id::new_id;
+use biosweep_host::traces::FinishedSpan;
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};
 use biosweep_store::{Store, StoreError};
@@ -37,7 +39,18 @@ impl Commands {
     /// Submits a sweep, unless `fresh` is false and an equal sweep is stored that was not cancelled. On return the sweep is
     /// committed.
     pub async fn submit(&self, spec: SweepSpec, text: SpecText, fresh: bool) -> Result<Submitted, SubmitError> {
-        self.one_at_a_time(async move |handle: Handle| submit(&handle, spec, text, fresh).await).await
+        let begin = self.handle.clock.since_1970();
+        let run = async move |handle: Handle| {
+            let (name, trials) = (spec.name.clone(), spec.grid.trials());
+            let submitted = submit(&handle, spec, text, fresh).await?;
+            if !submitted.found && handle.traces.contains_some() {
+                let time = (begin, handle.clock.since_1970());
+                let span = FinishedSpan::new(submitted.id, Span::Submit, time).text("name", name);
+                handle.traces.send(span.number("trials", trials));
+            }
+            Ok(submitted)
+        };
+        self.one_at_a_time(run).await
     }
 }
 

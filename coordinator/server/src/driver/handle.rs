@@ -6,6 +6,7 @@ use std::time::Duration;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator};
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
+use biosweep_host::traces::Traces;
 use biosweep_scheduler::event::{Event, Notice};
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Scheduler;
@@ -60,6 +61,8 @@ pub struct Handle {
     pub clock: Clock,
     /// What the loop counts and measures.
     pub metrics: Arc<Metrics>,
+    /// Where spans are sent.
+    pub traces: Traces,
 }
 
 impl Handle {
@@ -89,10 +92,11 @@ impl Handle {
         stream: StreamId,
         messages: Vec<ToCoordinator>,
     ) -> Result<(), Stopped> {
+        let at = self.clock.since_1970();
         let points: usize = messages.iter().map(ToCoordinator::points).sum();
         let points = points.min(POINTS_QUEUED) as u32;
         let _points = Arc::clone(&self.points).acquire_many_owned(points).await.map_err(|_| Stopped)?;
-        self.send(FromStream::Messages { worker, stream, messages, _points }).await
+        self.send(FromStream::Messages { worker, stream, messages, at, _points }).await
     }
 
     /// Closes a worker's stream.

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `handle` | the handle with which callers send to the loop |
 //! | `logged` | what a transaction says in the log |
+//! | `traced` | what the loop traces |
 //! | `write` | writing a transaction to the store |
 
 mod handle;
 mod logged;
+mod traced;
 mod write;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
+use biosweep_host::traces::Traces;
 use biosweep_scheduler::batcher::{Batcher, Output, Request};
 use biosweep_scheduler::event::{Event, Notice, Now};
 use biosweep_scheduler::record::Record;
@@ -29,6 +32,7 @@ use tokio::time::Instant;
 use crate::metrics::{Metrics, Session};
 pub use biosweep_scheduler::batcher::StreamId;
 pub use handle::{DriverError, Handle, Stopped};
+use traced::Traced;
 use write::Write;
 
 /// Number of messages that may wait for the loop. Senders of more messages wait.
@@ -65,9 +69,23 @@ enum Control {
 
 /// A message from a worker's stream. It is accepted while the batcher has room.
 enum FromStream {
-    Attach { hello: Hello, stream: StreamId, outbox: Outbox },
-    Messages { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
-    Detach { worker: WorkerId, stream: StreamId },
+    Attach {
+        hello: Hello,
+        stream: StreamId,
+        outbox: Outbox,
+    },
+    /// `at` is the time of the arrival since 1970.
+    Messages {
+        worker: WorkerId,
+        stream: StreamId,
+        messages: Vec<ToCoordinator>,
+        at: Duration,
+        _points: OwnedSemaphorePermit,
+    },
+    Detach {
+        worker: WorkerId,
+        stream: StreamId,
+    },
 }
 
 /// A caller that waits for the loop.
@@ -86,11 +104,21 @@ impl Caller {
     }
 }
 
-/// Starts the loop. Its task ends after [`Handle::close`], or with a permanent error of the store.
+/// Starts the loop, without traces. Its task ends after [`Handle::close`], or with a permanent error of the store.
 pub fn start(
     scheduler: Scheduler,
     store: Arc<dyn Store>,
     clock: Clock,
+) -> (Handle, JoinHandle<Result<(), StoreError>>) {
+    start_traced(scheduler, store, clock, Traces::off())
+}
+
+/// Starts the loop, which sends its spans to `traces`.
+pub fn start_traced(
+    scheduler: Scheduler,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    traces: Traces,
 ) -> (Handle, JoinHandle<Result<(), StoreError>>) {
     let ((control, controls), (from_streams, streams)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
     let (notices, _) = broadcast::channel(NOTICES);
@@ -108,6 +136,7 @@ pub fn start(
         store: Arc::clone(&store),
         clock,
         metrics: Arc::clone(&metrics),
+        traces: traces.clone(),
     };
     let driver = Driver {
         batcher: Batcher::new(scheduler),
@@ -117,6 +146,7 @@ pub fn start(
         streams,
         streams_of_workers: BTreeMap::new(),
         metrics,
+        traced: Traced::new(traces, clock),
         notices,
         committed,
         degraded: degraded_sender,
@@ -135,6 +165,7 @@ struct Driver {
     /// The current stream of each worker.
     streams_of_workers: BTreeMap<WorkerId, WorkerStream>,
     metrics: Arc<Metrics>,
+    traced: Traced,
     notices: broadcast::Sender<Notice>,
     committed: broadcast::Sender<Arc<Vec<Record>>>,
     degraded: watch::Sender<Option<String>>,
@@ -167,6 +198,7 @@ impl Driver {
         loop {
             if write.is_none() {
                 let (records, outputs) = self.batcher.begin();
+                self.traced.on_begin();
                 self.release(outputs);
                 let now_s = self.clock.seconds();
                 write = records.map(|records| Write::start(Arc::clone(&self.store), records, now_s));
@@ -180,6 +212,7 @@ impl Driver {
                     if let Some(write) = write.take() {
                         self.metrics.on_commit(write.records(), self.clock.seconds() - write.began_s);
                         logged::log(write.records());
+                        self.traced.on_commit(write.records());
                         if self.committed.receiver_count() > 0 {
                             // The last reader may just have left.
                             drop(self.committed.send(Arc::clone(write.records())));
@@ -271,12 +304,13 @@ impl Driver {
                     self.streams_of_workers.insert(hello.worker, opened);
                     Request::Attach { hello, stream }
                 }
-                FromStream::Messages { worker, stream, messages, _points } => {
+                FromStream::Messages { worker, stream, messages, at, _points } => {
                     let current = self.streams_of_workers.get_mut(&worker).filter(|current| current.id == stream);
                     if let Some(current) = current {
                         let now_s = self.clock.seconds();
                         let mut measure = |message| current.measured.on_received(&self.metrics, now_s, message);
                         messages.iter().for_each(&mut measure);
+                        self.traced.on_received(at, &messages);
                     }
                     Request::Messages { worker, stream, messages }
                 }
@@ -340,7 +374,7 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, worker: WorkerId, messages: Vec<ToWorker>) {
+    fn send(&mut self, worker: WorkerId, mut messages: Vec<ToWorker>) {
         let Some(WorkerStream { outbox: outbox @ Some(_), measured, .. }) = self.streams_of_workers.get_mut(&worker)
         else {
             return;
@@ -348,6 +382,7 @@ impl Driver {
         let scheduler = self.batcher.scheduler();
         let is_first = |sweep, trajectory| scheduler.is_first_attempt(sweep, trajectory);
         measured.on_sent(&self.metrics, self.clock.seconds(), &messages, is_first);
+        self.traced.on_sent(&mut messages);
         if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.try_send(messages)) {
             tracing::warn!(%worker, %error, "the worker is disconnected because it does not receive its messages");
             *outbox = None;

@@ -25,6 +25,7 @@ use biosweep_common::vocabulary::ids::{StoreId, SweepId};
 use biosweep_connection::file::{ConnectionFile, ConnectionFileError};
 use biosweep_host::clock::Clock;
 use biosweep_host::name;
+use biosweep_host::traces::Traces;
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
@@ -138,6 +139,8 @@ pub struct HostOptions<'a> {
     pub lifetime: Lifetime,
     /// Whether it waits for a store that another coordinator serves, and takes it over then.
     pub stands_by: bool,
+    /// Where it sends its spans.
+    pub traces: Traces,
 }
 
 /// How long a coordinator runs.
@@ -183,7 +186,8 @@ impl Host {
     /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
     /// it for a moment only and is waited for.
     pub async fn start_alone(options: HostOptions<'_>) -> Result<Self, HostError> {
-        let HostOptions { home, store, listen, protection, page_hosts, scope, timeouts, lifetime, stands_by } = options;
+        let HostOptions { home, store, listen, protection, page_hosts, scope, timeouts, lifetime, stands_by, traces } =
+            options;
         protection.admits(listen)?;
         let clock = Clock::start();
         let admission = protection.open(certified_names(listen, page_hosts), clock)?;
@@ -216,7 +220,7 @@ impl Host {
         let failed = |source| HostError::Listen { address: listen, source };
         let listener = connections::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (handle, driver) = driver::start(scheduler, store, clock);
+        let (handle, driver) = driver::start_traced(scheduler, store, clock, traces);
         let commands = Commands::new(handle.clone());
         let shutdown = CancellationToken::new();
         let connection = protected.connection(address);

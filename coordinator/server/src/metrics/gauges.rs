@@ -1,8 +1,11 @@
 //! The numbers that are read when somebody asks: sweeps and trials by state, workers, lanes, the store.
 
+use std::sync::atomic::Ordering;
+
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
 use biosweep_scheduler::status::WorkerCounts;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -18,6 +21,8 @@ pub struct Snapshot {
     pub workers: WorkerCounts,
     /// Whether the store can be written.
     pub is_store_writable: bool,
+    /// Spans of traces that were dropped.
+    pub trace_spans_dropped: u64,
 }
 
 /// The gauges.
@@ -27,6 +32,7 @@ pub(super) struct Gauges {
     workers: Family<Label, Gauge>,
     lanes: Family<Label, Gauge>,
     store_writable: Gauge,
+    trace_spans_dropped: Counter,
 }
 
 /// A number that may be greater than a gauge can show.
@@ -55,7 +61,10 @@ impl Gauges {
         registry.register("lanes", help, lanes.clone());
         let help = "Whether the store can be written (1) or not (0); without it nothing is granted";
         registry.register("store_writable", help, store_writable.clone());
-        Self { sweeps, trials, workers, lanes, store_writable }
+        let trace_spans_dropped = Counter::default();
+        let help = "Spans of traces that were dropped: too many at once, or the collector did not take them";
+        registry.register("trace_spans_dropped", help, trace_spans_dropped.clone());
+        Self { sweeps, trials, workers, lanes, store_writable, trace_spans_dropped }
     }
 
     pub(super) fn set(&self, now: &Snapshot) {
@@ -76,6 +85,7 @@ impl Gauges {
         put(&self.workers, "state", &workers);
         put(&self.lanes, "state", &[("training", lanes_training), ("free", lanes_free)]);
         self.store_writable.set(now.is_store_writable.into());
+        self.trace_spans_dropped.inner().store(now.trace_spans_dropped, Ordering::Relaxed);
     }
 }
 

@@ -113,6 +113,7 @@ mod tests {
             updates,
             seconds: 1.0,
             dataset_size: None,
+            traceparent: None,
         }))
     }
 

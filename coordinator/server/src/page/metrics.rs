@@ -34,6 +34,7 @@ pub(super) async fn metrics(State(page): State<Page>) -> Result<Response, PageEr
         }
     };
     let is_store_writable = handle.degraded().borrow().is_none();
-    let text = handle.metrics.text(&Snapshot { sweeps, workers, is_store_writable });
+    let trace_spans_dropped = handle.traces.dropped();
+    let text = handle.metrics.text(&Snapshot { sweeps, workers, is_store_writable, trace_spans_dropped });
     Ok(([(CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text).into_response())
 }

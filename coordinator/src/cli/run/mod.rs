@@ -17,6 +17,7 @@ use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::resources;
 use biosweep_host::stop::{Stop, StopSignal};
+use biosweep_host::traces::Traces;
 use biosweep_scheduler::record::Submission;
 use biosweep_server::host::{self, Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
@@ -77,8 +78,15 @@ enum Wait {
 }
 
 pub(super) async fn run(args: &RunArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
+    let traces = Traces::start(env!("CARGO_PKG_NAME")).map_err(Failure::bad_input)?;
+    let ended = run_traced(args, home, output, stop, traces.clone()).await;
+    traces.stop().await;
+    ended
+}
+
+async fn run_traced(args: &RunArgs, home: &Path, output: Output, stop: &Stop, traces: Traces) -> Result<Exit, Failure> {
     let begun = tokio::select! {
-        begun = begin(args, home) => begun,
+        begun = begin(args, home, traces) => begun,
         signal = stop.requested() => return Ok(stopped_early(signal)),
     };
     let (source, workers, mut host) = begun?;
@@ -88,7 +96,7 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output, stop: &Stop
 }
 
 /// Reads the spec, finds the worker program and the end of the job, and starts the coordinator.
-async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOptions, Host), Failure> {
+async fn begin(args: &RunArgs, home: &Path, traces: Traces) -> Result<(Option<Source>, WorkerOptions, Host), Failure> {
     let source = source_of(args, home).await?;
     let workers = WorkerOptions {
         program: local::find_program()?,
@@ -114,6 +122,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         timeouts: TIMEOUTS,
         lifetime: Lifetime::Announced,
         stands_by: false,
+        traces,
     });
     let host = host.await.map_err(|error| not_hosted(error, &args.spec, source.is_none(), home))?;
     Ok((source, workers, host))

@@ -263,6 +263,7 @@ pub(crate) fn report(grant: &Grant) -> ToCoordinator {
         updates: 1,
         seconds: 1.0,
         dataset_size: None,
+        traceparent: None,
     }))
 }
 
