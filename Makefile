@@ -36,6 +36,9 @@ ifeq ($(CI),true)
 export CARGO_INCREMENTAL := 0
 endif
 
+# Many tests wait for processes and clocks, so there are more of them at a time than cores.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+
 test: setup ## Run every check and test
 	@deploy/setup/tests/beside.sh $(MAKE) --no-print-directory checked
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)

@@ -29,6 +29,6 @@ mod terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    biosweep_host::limits::raise_open_files();
+    biosweep_host::resources::limits::raise_open_files();
     cli::run(cli::Cli::read())
 }

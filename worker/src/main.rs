@@ -5,6 +5,6 @@ use std::process::ExitCode;
 use biosweep_worker::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    biosweep_host::limits::raise_open_files();
+    biosweep_host::resources::limits::raise_open_files();
     cli::run(&Cli::read())
 }

@@ -10,7 +10,6 @@
 //! | [`name`] | the name of the machine |
 //! | [`private`] | folders of one user |
 //! | [`process`] | the identity of a process |
-//! | [`limits`] | limits on open files and threads |
 //! | [`resources`] | the cores and the memory that this process may use |
 //! | `traces` | traces for OpenTelemetry |
 //! | `variables` | environment variables of command-line flags |
@@ -19,7 +18,6 @@ pub mod clock;
 #[cfg(feature = "program")]
 pub mod deadline;
 pub mod id;
-pub mod limits;
 pub mod logging;
 pub mod name;
 pub mod private;

@@ -1,7 +1,7 @@
 //! The runtime of a command, and its stop requests.
 
+use biosweep_host::resources::{self, limits};
 use biosweep_host::stop::Stop;
-use biosweep_host::{limits, resources};
 
 use super::Command;
 use super::failure::Failure;

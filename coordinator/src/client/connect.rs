@@ -6,7 +6,7 @@ use std::time::Duration;
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
 use biosweep_connection::dial::{Dialer, leads_to_another_user, root_cause};
 use biosweep_connection::file::ConnectionFile;
-use biosweep_host::limits;
+use biosweep_host::resources::limits;
 use biosweep_proto::v1::access_client::AccessClient;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use biosweep_server::grpc::identity;

@@ -40,6 +40,9 @@ fn is_empty(home: &Home) -> bool {
     home.json(&["list"]).as_array().is_some_and(Vec::is_empty)
 }
 
+/// A change of the entries of an archive.
+type Change<'a> = &'a dyn Fn(&mut Vec<Value>);
+
 #[test]
 fn a_file_that_was_cut_or_changed_anywhere_is_refused() {
     let (home, other) = (Home::default(), Home::default());
@@ -103,14 +106,14 @@ fn a_result_with_the_key_or_the_score_of_another_trial_is_refused() {
     let forged = other.path().join("forged.archive").to_string_lossy().into_owned();
     let done: Vec<usize> = (0..entries.len()).filter(|&place| entries[place].get("done").is_some()).collect();
     assert_eq!(done.len(), 8);
-    let refused = |change: &dyn Fn(&mut Vec<Value>)| {
+    let refused = |change: Change<'_>| {
         let mut changed = entries.clone();
         change(&mut changed);
         pack(&forged, &changed);
         refusal(&other, &["import", &forged], 2)
     };
     let (one, two) = (done[2], done[5]);
-    let cases: [(&dyn Fn(&mut Vec<Value>), &str); 11] = [
+    let cases: [(Change<'_>, &str); 11] = [
         (
             &|all| all[one]["done"]["results"][0]["score"]["test_accuracy"] = json!(0.999),
             "not that of its learning curve",

@@ -1,4 +1,4 @@
-//! The cores and the memory that this process may use: the least of what the machine, the control groups and the Slurm job
+//! The cores, the memory, the files and the threads that this process may use: the least of what the machine, the control groups and the Slurm job
 //! allow.
 //!
 //! | module | contents |
@@ -6,10 +6,12 @@
 //! | `cores` | the number of cores |
 //! | `memory` | the amount of memory |
 //! | `control_group` | the limits of the process's control groups, version 1 and 2 |
+//! | [`limits`] | limits on open files and threads |
 //! | [`slurm`] | the limits of the process's Slurm job |
 
 mod control_group;
 mod cores;
+pub mod limits;
 mod memory;
 pub mod slurm;
 

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _, WithTonicConfig as _};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::runtime::Runtime;
@@ -24,8 +23,6 @@ const BATCH: usize = 512;
 const GATHER: Duration = Duration::from_secs(1);
 /// Time limit of the last spans when the program ends.
 const LAST: Duration = Duration::from_secs(2);
-/// Time limit of the TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Seconds between two warnings about dropped spans.
 const WARN_EVERY_S: f64 = 60.0;
 
@@ -116,12 +113,7 @@ impl Exporter {
 fn build(runtime: &Runtime, settings: &Settings, service: &'static str) -> Result<SpanExporter, ExporterBuildError> {
     // The connection belongs to the runtime of the thread.
     let _inside = runtime.enter();
-    let builder = SpanExporter::builder().with_tonic().with_endpoint(&settings.endpoint);
-    let builder = match settings.has_tls {
-        true => builder.with_tls_config(ClientTlsConfig::new().with_enabled_roots().timeout(HANDSHAKE)),
-        false => builder,
-    };
-    let mut exporter = builder.build()?;
+    let mut exporter = SpanExporter::builder().with_tonic().with_endpoint(&settings.endpoint).build()?;
     let name = settings.service.clone().unwrap_or_else(|| service.to_owned());
     exporter.set_resource(&Resource::builder().with_service_name(name).build());
     Ok(exporter)

@@ -29,10 +29,8 @@ pub struct SettingsError {
 /// Where traces go, and which.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
-    /// The address of the collector, with `http://` or `https://`.
+    /// The address of the collector, with `http://`.
     pub(super) endpoint: String,
-    /// Whether the connection has TLS.
-    pub(super) has_tls: bool,
     /// The share of trajectories.
     pub(super) share: TracedShare,
     /// The name of the service, if it is given.
@@ -64,22 +62,23 @@ impl Settings {
                 "traces are sent by grpc only: use grpc, and the collector's port for it, such as 4317",
             ));
         }
-        let has_tls = has_tls(&endpoint.1);
-        let has_tls = has_tls.ok_or_else(|| {
-            impossible(endpoint.clone(), "use an address such as http://127.0.0.1:4317 or https://HOST:4317")
-        })?;
+        if endpoint.1.starts_with("https://") {
+            return Err(impossible(
+                endpoint,
+                "traces are sent without TLS: use a collector on this machine, such as http://127.0.0.1:4317, which can send them on with TLS",
+            ));
+        }
+        if !is_address(&endpoint.1) {
+            return Err(impossible(endpoint, "use an address such as http://127.0.0.1:4317"));
+        }
         let share = share(given(SAMPLER), given(SAMPLER_ARG))?;
-        Ok(Some(Self { endpoint: endpoint.1, has_tls, share, service: given(SERVICE).map(|(_, name)| name) }))
+        Ok(Some(Self { endpoint: endpoint.1, share, service: given(SERVICE).map(|(_, name)| name) }))
     }
 }
 
-/// Whether an address asks for TLS; `None` if it is not an address of a collector.
-fn has_tls(address: &str) -> Option<bool> {
-    let (has_tls, rest) = match (address.strip_prefix("http://"), address.strip_prefix("https://")) {
-        (Some(rest), _) => (false, rest),
-        (_, Some(rest)) => (true, rest),
-        _ => return None,
-    };
+/// Whether this is an address of a collector.
+fn is_address(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let (host, port) = match authority.rsplit_once(':') {
         // The colons of an IPv6 address lie in brackets.
@@ -89,7 +88,7 @@ fn has_tls(address: &str) -> Option<bool> {
     let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
     let is_host =
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
-    (is_port && is_host).then_some(has_tls)
+    is_port && is_host
 }
 
 /// The share of trajectories that a sampler takes. Whether a sampler asks its parent makes no difference: the worker always does, and
@@ -145,10 +144,9 @@ mod tests {
 
     #[test]
     fn the_address_for_traces_comes_first_and_every_trajectory_is_traced() {
-        let settings = read(&[COLLECTOR, (TRACES_ENDPOINT, "https://collector.example"), (SERVICE, "mine")]);
+        let settings = read(&[COLLECTOR, (TRACES_ENDPOINT, "http://collector.example"), (SERVICE, "mine")]);
         let expected = Settings {
-            endpoint: "https://collector.example".to_owned(),
-            has_tls: true,
+            endpoint: "http://collector.example".to_owned(),
             share: TracedShare::ALL,
             service: Some("mine".to_owned()),
         };
@@ -156,25 +154,26 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_http_or_https_with_a_host() {
+    fn an_address_is_http_with_a_host() {
         let addresses = [
-            ("http://localhost:4317", Some(false)),
-            ("http://[::1]:4317", Some(false)),
-            ("http://[::1]", Some(false)),
-            ("https://collector.example/", Some(true)),
-            ("collector:4317", None),
-            ("http://", None),
-            ("http://:4317", None),
-            ("http://host:port", None),
-            ("http://host:0", None),
-            ("http://host:65536", None),
-            ("http://a host", None),
-            ("grpc://host:4317", None),
-            ("", None),
+            ("http://localhost:4317", true),
+            ("http://[::1]:4317", true),
+            ("http://[::1]", true),
+            ("collector:4317", false),
+            ("http://", false),
+            ("http://:4317", false),
+            ("http://host:port", false),
+            ("http://host:0", false),
+            ("http://host:65536", false),
+            ("http://a host", false),
+            ("grpc://host:4317", false),
+            ("", false),
         ];
         for (address, expected) in addresses {
-            assert_eq!(has_tls(address), expected, "{address}");
+            assert_eq!(is_address(address), expected, "{address}");
         }
+        let error = read(&[(ENDPOINT, "https://collector.example")]).expect_err("it has TLS").to_string();
+        assert!(error.contains("without TLS"), "{error}");
         let error = read(&[(ENDPOINT, "collector:4317")]).expect_err("no address").to_string();
         assert!(
             error.contains(ENDPOINT) && error.contains("`collector:4317`") && error.contains("http://127"),

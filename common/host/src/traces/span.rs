@@ -28,11 +28,15 @@ impl FinishedSpan {
     #[must_use]
     pub fn new(sweep: SweepId, span: Span, (begin, end): (Duration, Duration)) -> Self {
         let mut attributes = vec![KeyValue::new("sweep", sweep.to_string())];
-        if let Span::Grant(trajectory, attempt) | Span::Train(trajectory, attempt) | Span::Result(trajectory, attempt) =
-            span
-        {
-            attributes.push(KeyValue::new("trajectory", integer(trajectory.0)));
-            attributes.push(KeyValue::new("attempt", integer(attempt.0)));
+        match span {
+            Span::Submit => {}
+            Span::Grant(trajectory, attempt)
+            | Span::Train(trajectory, attempt)
+            | Span::Result(trajectory, attempt)
+            | Span::End(trajectory, attempt) => {
+                attributes.push(KeyValue::new("trajectory", integer(trajectory.0)));
+                attributes.push(KeyValue::new("attempt", integer(attempt.0)));
+            }
         }
         // The clock may have been set back meanwhile.
         Self { sweep, span, parent: None, time: (begin, end.max(begin)), attributes, error: None }

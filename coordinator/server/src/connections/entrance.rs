@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use biosweep_common::vocabulary::time::Tick;
 use biosweep_host::clock::Clock;
-use biosweep_host::limits;
+use biosweep_host::resources::limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};

@@ -1,4 +1,4 @@
-//! What the loop traces: grants, from the decision until they are sent, and ends of attempts, from their arrival to their commit.
+//! What the loop traces: grants, from the decision until they are sent, and ends of attempts, from their report to their commit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use biosweep_scheduler::record::{Ending, LeaseRow, Record};
 pub(super) struct Traced {
     traces: Traces,
     clock: Clock,
-    /// The reports that arrived since the latest transaction began.
-    arrived: BTreeMap<Held, Arrival>,
-    /// The reports that arrived before. Their ends are records of that transaction, or they change nothing.
-    writing: BTreeMap<Held, Arrival>,
+    /// The reports received since the latest transaction began.
+    received: BTreeMap<Held, Received>,
+    /// The reports received before. Their ends are records of that transaction, or they change nothing.
+    writing: BTreeMap<Held, Received>,
     /// The grants of the latest transaction: the time of the decision, and the name of the worker.
     granted: BTreeMap<Attempt, (Duration, String)>,
 }
 
-/// The arrival of a report.
-struct Arrival {
+/// A report that was received.
+struct Received {
     at: Duration,
     parent: Option<Traceparent>,
 }
 
 impl Traced {
     pub(super) const fn new(traces: Traces, clock: Clock) -> Self {
-        Self { traces, clock, arrived: BTreeMap::new(), writing: BTreeMap::new(), granted: BTreeMap::new() }
+        Self { traces, clock, received: BTreeMap::new(), writing: BTreeMap::new(), granted: BTreeMap::new() }
     }
 
-    /// Notes the reports among messages that arrived at this time since 1970.
+    /// Notes the reports among messages received at this time since 1970.
     pub(super) fn on_received(&mut self, at: Duration, messages: &[ToCoordinator]) {
         if !self.traces.is_on() {
             return;
@@ -42,14 +42,14 @@ impl Traced {
         for message in messages {
             if let ToCoordinator::AttemptEnded(report) = message {
                 let Report { held, traceparent, .. } = **report;
-                self.arrived.entry(held).or_insert(Arrival { at, parent: traceparent });
+                self.received.entry(held).or_insert(Received { at, parent: traceparent });
             }
         }
     }
 
     /// Notes that a transaction begins with everything that was decided so far.
     pub(super) fn on_begin(&mut self) {
-        self.writing = std::mem::take(&mut self.arrived);
+        self.writing = std::mem::take(&mut self.received);
     }
 
     /// Sends the spans of the ends in a transaction that is committed, and notes its grants.
@@ -85,14 +85,14 @@ impl Traced {
     /// Sends the span of an end that is committed now. An end without a report is a child of the grant.
     fn send_end(&self, held: Held, outcome: Outcome, why: Option<&str>) {
         let Held { sweep, trajectory, attempt } = held;
-        let arrival = self.writing.get(&held);
-        let parent = arrival.and_then(|arrival| arrival.parent);
+        let report = self.writing.get(&held);
+        let parent = report.and_then(|report| report.parent);
         if !parent.map_or_else(|| self.traces.contains(sweep, trajectory), |parent| parent.is_sampled) {
             return;
         }
         let now = self.clock.since_1970();
-        let (span, begin) = match arrival {
-            Some(arrival) => (Span::Result(trajectory, attempt), arrival.at),
+        let (span, begin) = match report {
+            Some(report) => (Span::Result(trajectory, attempt), report.at),
             None => (Span::End(trajectory, attempt), now),
         };
         let parent = parent.map_or_else(|| Span::Grant(trajectory, attempt).id(sweep), |parent| parent.span);

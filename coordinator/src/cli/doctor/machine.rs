@@ -1,6 +1,6 @@
 //! The machine: cores, memory, and the limits on open files and threads.
 
-use biosweep_host::{limits, resources};
+use biosweep_host::resources::{self, limits};
 
 use super::finding::{Finding, Severity};
 

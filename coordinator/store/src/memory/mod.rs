@@ -12,8 +12,8 @@ use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
-    AccessTables, AttemptRow, CurveRow, DatasetRow, Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, Submission,
-    SweepRow, TrialResult,
+    AccessTables, AttemptRow, CurveRow, DatasetRow, Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow,
+    Submission, SweepRow, TrialResult,
 };
 
 /// A store that does not outlive its process.

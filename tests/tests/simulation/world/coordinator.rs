@@ -139,17 +139,18 @@ impl World {
     /// Begins a transaction, or ends the current one with success or failure.
     pub(super) fn commit(&mut self) -> Result<(), String> {
         let now = self.time();
-        if self.is_former() {
-            // The store refuses it, or does not say whether it was committed before.
-            self.lapse();
-            return Ok(());
-        }
+        let is_former = self.is_former();
         let (fails, written_anyway) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         let epoch = coordinator.epoch;
         coordinator.is_due = false;
         let Some((records, is_there)) = coordinator.writing.take() else {
             let (records, outputs) = coordinator.batcher.begin();
+            if is_former && records.is_some() {
+                // The store refuses it.
+                self.lapse();
+                return Ok(());
+            }
             if let Some(records) = records {
                 self.kinds.extend(records.iter().map(kind));
                 coordinator.writing = Some((records, false));
@@ -159,6 +160,11 @@ impl World {
             self.release(outputs);
             return Ok(());
         };
+        if is_former {
+            // The store does not say whether it was committed before.
+            self.lapse();
+            return Ok(());
+        }
         let is_written = is_there || !fails || written_anyway;
         if is_written && !is_there {
             let written = self.store.commit(&records).now_or_never().expect("memory");

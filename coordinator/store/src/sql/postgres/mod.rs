@@ -4,8 +4,8 @@ use std::str::FromStr as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use biosweep_host::limits;
 use biosweep_host::name::host_name;
+use biosweep_host::resources::limits;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};

@@ -127,10 +127,9 @@ pub(super) async fn curves(
         let diagnostics = diagnostics.map_err(|why| cells.unreadable(&format!("diagnostics: {why}")))?;
         let origin = match cells.count_or_null("source_trajectory")? {
             None => CurveOrigin::Attempt(Attempt(cells.count("attempt")?)),
-            Some(_) => CurveOrigin::TakenOver(Trainer {
-                name: cells.get("name")?,
-                environment: environments.read(cells)?,
-            }),
+            Some(_) => {
+                CurveOrigin::TakenOver(Trainer { name: cells.get("name")?, environment: environments.read(cells)? })
+            }
         };
         Ok(ArchivedCurve { trajectory: TrajectoryIndex(cells.count("trajectory")?), origin, points, diagnostics })
     };
@@ -168,8 +167,5 @@ pub(super) async fn late(
 
 /// Binds the sweep, the first number, and the limit of a page.
 fn page(query: super::Query<'_>, id: SweepId, from: u64, limit: u32) -> super::Query<'_> {
-    query
-        .bind(id.0.into_bytes().to_vec())
-        .bind(i64::try_from(from).unwrap_or(i64::MAX))
-        .bind(i64::from(limit))
+    query.bind(id.0.into_bytes().to_vec()).bind(i64::try_from(from).unwrap_or(i64::MAX)).bind(i64::from(limit))
 }

@@ -16,14 +16,16 @@ use super::write::{IdCache, Writer};
 use super::{Connection, Query, failed};
 use crate::StoreError;
 use crate::archive::{
-    ArchivedAttempt, ArchivedCurve, ArchivedLate, ArchivedLease, ArchivedSweep, CurveOrigin, ImportedRow,
-    ImportedRows, LateAttempt, References, RowsError, Trainer,
+    ArchivedAttempt, ArchivedCurve, ArchivedLate, ArchivedLease, ArchivedSweep, CurveOrigin, ImportedRow, ImportedRows,
+    LateAttempt, References, RowsError, Trainer,
 };
 
 static LEASES: Statement<8> =
     Statement::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, trainer, granted_at) ", "");
-static ATTEMPTS: Statement<8> =
-    Statement::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates, forgiven) ", "");
+static ATTEMPTS: Statement<8> = Statement::new(
+    "INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates, forgiven) ",
+    "",
+);
 static CURVES: Statement<7> = Statement::new(
     "INSERT INTO curves (sweep, trajectory, attempt, points, diagnostics, source_sweep, source_trajectory) ",
     "",
@@ -144,8 +146,7 @@ impl<'a> Import<'a> {
         let aside = new_id::<SweepId>();
         self.deleted_sweep(aside, None).await?;
         let to = self.number_of(aside).await?.map(|(number, _)| number);
-        for text in
-            ["UPDATE leases SET sweep = $2 WHERE sweep = $1", "UPDATE attempts SET sweep = $2 WHERE sweep = $1"]
+        for text in ["UPDATE leases SET sweep = $2 WHERE sweep = $1", "UPDATE attempts SET sweep = $2 WHERE sweep = $1"]
         {
             self.execute(sqlx::query(text).bind(number).bind(to), || "leftovers of a deletion".to_owned()).await?;
         }
@@ -329,7 +330,11 @@ impl<'a> Import<'a> {
 
     fn attempt_number(&self, lease: u64) -> Result<i64, StoreError> {
         let number = self.whole(lease)?.saturating_add(self.first_attempt);
-        if number < ATTEMPT_MAX { Ok(number) } else { Err(self.refused(format!("lease {lease} has no fencing number"))) }
+        if number < ATTEMPT_MAX {
+            Ok(number)
+        } else {
+            Err(self.refused(format!("lease {lease} has no fencing number")))
+        }
     }
 
     async fn trainer(&mut self, trainer: &Trainer) -> Result<i64, StoreError> {
