@@ -223,7 +223,6 @@ fn token_of(secured: &Secured, group: usize) -> (ConnectionFile, String) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the measured figures")]
 fn nothing_is_lost_or_recorded_twice_in_a_long_life_and_memory_does_not_grow() {
     let seconds =
         std::env::var("BIOSWEEP_SOAK_S").ok().map_or(120, |text| text.parse::<NonZeroU64>().expect("seconds").get());

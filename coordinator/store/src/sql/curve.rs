@@ -8,7 +8,7 @@
 //! | then for each point: varint | updates since the previous point (since 0 for the first), zigzag |
 //! | 8, 8 and, if it has one, 8 | training loss, validation accuracy, test accuracy: IEEE 754 binary64, little-endian |
 //!
-//! Varints and zigzag numbers are those of [`super::bytes`]. Differences wrap around, so every sequence of updates can
+//! Varints and zigzag numbers are those of `bytes`. Differences wrap around, so every sequence of updates can
 //! be encoded.
 
 use biosweep_common::results::curve::CurvePoint;
