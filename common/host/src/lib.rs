@@ -25,7 +25,7 @@ pub mod process;
 pub mod resources;
 #[cfg(feature = "program")]
 pub mod stop;
-#[cfg(feature = "program")]
+#[cfg(feature = "traces")]
 pub mod traces;
 #[cfg(feature = "program")]
 pub mod variables;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use super::duplicates::report_duplicates;
+use super::duplicates::{FEWER_BLOCKS, Written, report_duplicates};
 use super::error::{ErrorList, Limits};
 use super::read::Given;
 use crate::configuration::{Convolution, Point};
@@ -68,7 +68,9 @@ pub(super) fn build(drafts: &[Draft], share: bool, errors: &mut ErrorList<'_>) -
     }
     common.report_unused(errors);
     if errors.are_none() {
-        report_duplicates(drafts, &groups, errors);
+        let written = drafts.iter().zip(&groups);
+        let written = written.map(|(draft, blocks)| Written { place: &draft.place, span: &draft.span, blocks });
+        report_duplicates(&written.collect::<Vec<_>>(), errors);
     }
     groups.into_iter().flatten().collect()
 }
@@ -77,7 +79,6 @@ pub(super) fn build(drafts: &[Draft], share: bool, errors: &mut ErrorList<'_>) -
 pub(super) const BLOCKS_MAX: usize = 2_000;
 /// Maximum number of exclusions that apply to one block.
 const EXCLUDES_MAX: usize = 1_000;
-pub(super) const FEWER_BLOCKS: &str = "write the points of one block as zipped lists (zip), or submit several sweeps";
 
 /// The settings common to all blocks, and whether each applies to any block.
 #[derive(Default)]

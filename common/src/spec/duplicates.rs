@@ -1,20 +1,31 @@
 //! Blocks of a spec that have a common trial.
 
-use super::blocks::{Draft, FEWER_BLOCKS};
+use std::ops::Range;
+
 use super::error::{ErrorList, FOUND_MAX, Limits};
 use crate::grid::{Block, Parts, TooManyToCompare, common_points};
 use crate::settings::{Setting, Value};
 
-/// Reports pairs of drafts that have a common trial. `groups` has the blocks of each draft.
-pub(super) fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], errors: &mut ErrorList<'_>) {
-    let parts: Vec<Parts> = groups.iter().map(|blocks| Parts::of(blocks)).collect();
+/// What to do about too many blocks.
+pub(super) const FEWER_BLOCKS: &str = "write the points of one block as zipped lists (zip), or submit several sweeps";
+
+/// A block as written, with its place, and what it consists of.
+pub(super) struct Written<'a> {
+    pub(super) place: &'a str,
+    pub(super) span: &'a Range<usize>,
+    pub(super) blocks: &'a [Block],
+}
+
+/// Reports pairs of blocks that have a common trial.
+pub(super) fn report_duplicates(written: &[Written<'_>], errors: &mut ErrorList<'_>) {
+    let parts: Vec<Parts> = written.iter().map(|written| Parts::of(written.blocks)).collect();
     let found = match common_points(&parts, FOUND_MAX) {
         Ok(found) => found,
         Err(TooManyToCompare) => {
             // A stored text was compared when it was submitted.
             if errors.limits == Limits::Apply {
                 let message = "the blocks are too many, or their lists too long, to be checked for common trials";
-                errors.add(&drafts[0].span, "block", message, FEWER_BLOCKS);
+                errors.add(written[0].span, "block", message, FEWER_BLOCKS);
             }
             return;
         }
@@ -26,9 +37,9 @@ pub(super) fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], errors:
             .filter(|(setting, value)| telling(setting, value))
             .map(|(setting, value)| format!("{setting} = {value}"))
             .collect();
-        let (draft, other) = (&drafts[later], &drafts[earlier].place);
-        let message = format!("{} and {other} share trials, such as {}", draft.place, example.join(", "));
+        let Written { place, span, .. } = written[later];
+        let message = format!("{place} and {} share trials, such as {}", written[earlier].place, example.join(", "));
         let help = "remove the shared values from one of them, or exclude them there";
-        errors.add(&draft.span, draft.place.clone(), message, help);
+        errors.add(span, place, message, help);
     }
 }

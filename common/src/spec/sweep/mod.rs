@@ -14,6 +14,7 @@ use crate::settings::Setting;
 use crate::spec::blocks::{self, Draft, Entry};
 use crate::spec::document::node::{Key, Kind, Node};
 use crate::spec::document::parse;
+use crate::spec::duplicates::FEWER_BLOCKS;
 use crate::spec::error::{ErrorList, Limits, SpecErrors, too_long, too_long_resolved, unknown};
 use crate::spec::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use crate::spec::read::{self, Given};
@@ -268,7 +269,7 @@ fn drafts(alone: Range<usize>, shared: &Shared, blocks: Option<&Node>, errors: &
     if errors.limits == Limits::Apply && (items.len() > blocks::BLOCKS_MAX || copied > COPIED_MAX) {
         let message =
             format!("{} blocks are too many, or the lists under [grid] are too long for so many", items.len());
-        errors.add(&node.span, "block", message, blocks::FEWER_BLOCKS);
+        errors.add(&node.span, "block", message, FEWER_BLOCKS);
         return Vec::new();
     }
     let own = |(index, item): (usize, &Node)| {
