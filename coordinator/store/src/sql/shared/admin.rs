@@ -1,24 +1,16 @@
 //! Records to rows, for small records that are written at once: commands of owners, quarantine, late reports.
 
 use biosweep_common::results::curve::CurvePoint;
-use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::results::outcome::SweepState;
 use biosweep_common::vocabulary::dataset::DatasetSize;
-use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::record::{DatasetRow, Extension, QuarantineRow, RetriedRow, Submission};
 
 use super::super::curve;
-use super::write::Writer;
+use super::write::{Late, Writer};
 use super::{failed, runs};
 use crate::StoreError;
-
-/// A late report.
-pub(super) struct Late {
-    pub(super) trajectory: TrajectoryIndex,
-    pub(super) attempt: Attempt,
-    pub(super) worker: WorkerId,
-    pub(super) outcome: Outcome,
-}
 
 impl Writer<'_> {
     /// The first counts of a dataset stay: equal digests mean equal data.

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
-use biosweep_common::vocabulary::ids::{Attempt, SweepId};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, diagnostics};
-use super::admin::Late;
 use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::{Connection, Query, failed, runs};
 use crate::StoreError;
@@ -37,6 +36,14 @@ static RESULTS: Statement<14> = Statement::new(
      test_accuracy, best_update, score_updates, source_sweep, source_trial) ",
     "",
 );
+
+/// A late report.
+pub(super) struct Late {
+    pub(super) trajectory: TrajectoryIndex,
+    pub(super) attempt: Attempt,
+    pub(super) worker: WorkerId,
+    pub(super) outcome: Outcome,
+}
 
 /// A cache of row ids of sweeps and trainers, which never change, and of the digests of stored datasets.
 #[derive(Debug, Default)]
