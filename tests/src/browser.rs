@@ -117,6 +117,8 @@ impl Browser {
         let flags: Vec<&str> = FLAGS.iter().copied().chain([profile.as_str()]).collect();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // It opens only pages of tests, whose coordinators have authorities of their own.
+            "acceptInsecureCerts": true,
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": { "binary": programs.chromium, "args": flags },
         } } });

@@ -8,7 +8,7 @@ install() {
     ../postgresql.sh || return
     [ "${CI:-}" = true ] || return 0
     # One after the other: most need the lock of Debian's package manager.
-    for tool in readers tex browser torch slurm kubernetes prometheus; do
+    for tool in readers tex browser torch slurm kubernetes prometheus clock; do
         "./$tool.sh" || return
     done
 }

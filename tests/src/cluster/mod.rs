@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::{Home, program, until, until_ended, without_variables};
 
-/// Six trajectories with twelve trials that take a second or two each, with frequent checkpoints.
+/// Six trajectories with twelve trials that take half a second or a second each, with frequent checkpoints.
 pub const SPEC: &str = r#"
 name = "small"
 checkpoint_every_s = 0.1
@@ -33,6 +33,7 @@ dataset = "synthetic-digits"
 optimizer = "adam"
 learning_rate = 1e-3
 eval_every = 100
+hidden = 32
 [grid]
 rule = ["bp", "fa", "dtp"]
 network = "dn"

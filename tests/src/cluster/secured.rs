@@ -113,10 +113,18 @@ impl Secured {
     /// # Panics
     /// If it does not start.
     pub fn work(&mut self, connection: &std::path::Path) {
+        self.work_with(connection, &[]);
+    }
+
+    /// The same with these variables in the worker's environment.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn work_with(&mut self, connection: &std::path::Path, variables: &[(&str, String)]) {
         let home = Home::default();
         let log = std::fs::File::create(home.path().join("log")).expect("a log");
         let mut command = home.worker(&["--connection", &connection.to_string_lossy(), "--grace", "2"]);
-        command.stdout(Stdio::null()).stderr(log);
+        command.envs(variables.iter().map(|(name, value)| (name, value))).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the worker starts");
         self.workers.push((child, home));
     }

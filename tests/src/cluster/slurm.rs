@@ -23,8 +23,10 @@ const FOLDER: &str = "BIOSWEEP_TEST_SLURM";
 const PROGRAMS: [&str; 5] = ["munged", "slurmctld", "slurmd", "sbatch", "unshare"];
 /// Number of nodes.
 const NODES: usize = 4;
-/// The second user.
+/// The second user, whose workers run in jobs, and a third one.
+const USERS: [(&str, u32); 2] = [ALICE, BOB];
 const ALICE: (&str, u32) = ("alice", 61_001);
+const BOB: (&str, u32) = ("bob", 61_002);
 
 /// The configuration, with `$D` for the folder.
 const CONFIGURATION: &str = "\
@@ -91,7 +93,7 @@ pub fn isolated(test: &str) -> Option<Slurm> {
         return None;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    // The second user and munge enter it.
+    // The other users and munge enter it.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "--net", "sh", "-c", INSIDE]);
@@ -139,7 +141,7 @@ impl Slurm {
         for name in ["munge", "run", "state", "spool", "log"] {
             fs::create_dir(cluster.folder.join(name)).expect("a folder");
         }
-        cluster.add_user();
+        cluster.add_users();
         cluster.start_munge();
         let text = CONFIGURATION.replace("$D", &cluster.folder.to_string_lossy());
         fs::write(cluster.folder.join("slurm.conf"), text).expect("a file");
@@ -155,20 +157,20 @@ impl Slurm {
         cluster
     }
 
-    /// Adds the second user to the files that only the processes of these namespaces see.
-    fn add_user(&self) {
-        let (name, id) = ALICE;
-        let home = self.folder.join(name);
-        fs::create_dir(&home).expect("a folder");
-        chown(&home, Some(id), Some(id)).expect("root can give a folder away");
-        let lines = [
-            ("passwd", format!("{name}:x:{id}:{id}::{}:/bin/sh\n", home.display())),
-            ("group", format!("{name}:x:{id}:\n")),
-        ];
-        for (file, line) in lines {
+    /// Adds the other users to the files that only the processes of these namespaces see.
+    fn add_users(&self) {
+        let (mut passwd, mut group) = (String::new(), String::new());
+        for (name, id) in USERS {
+            let home = self.folder.join(name);
+            fs::create_dir(&home).expect("a folder");
+            chown(&home, Some(id), Some(id)).expect("root can give a folder away");
+            passwd.push_str(&format!("{name}:x:{id}:{id}::{}:/bin/sh\n", home.display()));
+            group.push_str(&format!("{name}:x:{id}:\n"));
+        }
+        for (file, lines) in [("passwd", passwd), ("group", group)] {
             let (theirs, ours) = (Path::new("/etc").join(file), self.folder.join(file));
             let text = fs::read_to_string(&theirs).expect("a file of every machine");
-            fs::write(&ours, text + &line).expect("a file");
+            fs::write(&ours, text + &lines).expect("a file");
             ran(Command::new("mount").arg("--bind").args([ours, theirs]));
         }
     }
@@ -212,8 +214,25 @@ impl Slurm {
     /// A command of the second user, in her home.
     #[must_use]
     pub fn alice(&self, program: &str) -> Command {
-        let mut command = as_user(Uid::from_raw(ALICE.1), Gid::from_raw(ALICE.1), program);
-        command.current_dir(self.folder.join(ALICE.0));
+        self.command_of(ALICE, program)
+    }
+
+    /// A command of the third user, in his home.
+    #[must_use]
+    pub fn bob(&self, program: &str) -> Command {
+        self.command_of(BOB, program)
+    }
+
+    /// The home of the second user.
+    #[must_use]
+    pub fn home_of_alice(&self) -> PathBuf {
+        self.folder.join(ALICE.0)
+    }
+
+    fn command_of(&self, (name, id): (&str, u32), program: &str) -> Command {
+        let mut command = as_user(Uid::from_raw(id), Gid::from_raw(id), program);
+        let home = self.folder.join(name);
+        command.env("HOME", &home).current_dir(home);
         command
     }
 

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use world::{Faults, World};
 
 /// The total number of steps of all worlds of one test.
-const STEPS: u64 = 2_000_000;
+const STEPS: u64 = 1_000_000;
 
 /// A number from an environment variable, or its default.
 fn number(variable: &str, default: u64) -> u64 {

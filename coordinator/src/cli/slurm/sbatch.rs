@@ -18,7 +18,10 @@ pub(super) struct Submission<'a> {
     pub(super) flags: &'a [String],
 }
 
-/// Checks that flags for sbatch do not replace the script or the array.
+/// Seconds before the end of a job at which Slurm announces it, as the script asks.
+const ANNOUNCED_S: u64 = 120;
+
+/// Checks that flags for sbatch do not replace the script or the array, and leave the workers time to train.
 pub(super) fn check_flags(flags: &[String]) -> Result<(), SlurmError> {
     let refused = |flag: &String, why| Err(SlurmError::Flag { flag: flag.clone(), why });
     if let Some(first) = flags.first().filter(|first| !first.starts_with('-')) {
@@ -27,7 +30,14 @@ pub(super) fn check_flags(flags: &[String]) -> Result<(), SlurmError> {
             "the script is written by this command; after -- give only flags, such as --time=4:00:00",
         );
     }
-    for flag in flags {
+    for (at, flag) in flags.iter().enumerate() {
+        if time_limit_s(flag, flags.get(at + 1)).is_some_and(|limit_s| (1..=ANNOUNCED_S).contains(&limit_s)) {
+            return refused(
+                flag,
+                "Slurm announces the end of a job two minutes before it, so workers would leave as soon as they start; allow ten \
+                 minutes or more",
+            );
+        }
         let is_array = flag.starts_with("--ar") || flag.starts_with("-a") && flag.len() <= "-a1000000".len();
         if is_array {
             return refused(flag, "--workers sets the array");
@@ -40,6 +50,30 @@ pub(super) fn check_flags(flags: &[String]) -> Result<(), SlurmError> {
         }
     }
     Ok(())
+}
+
+/// The seconds of a time limit, if the flag sets one. Its value may be the next word.
+fn time_limit_s(flag: &str, next: Option<&String>) -> Option<u64> {
+    let value = flag.strip_prefix("--time=").or_else(|| flag.strip_prefix("-t").filter(|value| !value.is_empty()));
+    let value = value.or_else(|| next.filter(|_| ["--time", "-t"].contains(&flag)).map(String::as_str));
+    seconds(value?)
+}
+
+/// The seconds of a duration as sbatch reads it: `minutes[:seconds]`, `hours:minutes:seconds` or `days-hours[:minutes[:seconds]]`.
+fn seconds(text: &str) -> Option<u64> {
+    let number = |text: &str| text.parse::<u32>().ok().map(u64::from);
+    let (days, clock) = text.split_once('-').map_or((None, text), |(days, clock)| (Some(days), clock));
+    let parts: Vec<u64> = clock.split(':').map(number).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = match (&*parts, days.is_some()) {
+        (&[minutes], false) => [0, minutes, 0],
+        (&[minutes, seconds], false) => [0, minutes, seconds],
+        (&[hours], true) => [hours, 0, 0],
+        (&[hours, minutes], true) => [hours, minutes, 0],
+        (&[hours, minutes, seconds], _) => [hours, minutes, seconds],
+        _ => return None,
+    };
+    let days = days.map_or(Some(0), number)?;
+    Some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 }
 
 impl Submission<'_> {
@@ -108,6 +142,26 @@ mod tests {
         }
         for bad in [&["--array=0-3"][..], &["-a", "0-3"], &["-a0-3"], &["-p", "high", "--wrap=x"], &["job.sh"]] {
             check(bad).expect_err("these are refused");
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_told_to_leave_when_it_starts_is_refused() {
+        let check = |flags: &[&str]| check_flags(&flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>());
+        for short in
+            [&["--time=2"][..], &["--time", "1:30"], &["-p", "high", "-t", "0:02:00"], &["-t1"], &["--time=0-0:1"]]
+        {
+            let refused = check(short).expect_err("too short").to_string();
+            assert!(refused.contains("allow ten minutes or more"), "{short:?}: {refused}");
+        }
+        // Zero is no limit. What sbatch does not understand, it refuses itself.
+        for good in
+            ["--time=3", "--time=2:01", "-t1:00:00", "--time=1-0", "--time=0", "--time=soon", "--time-min=1", "--time="]
+        {
+            check(&[good]).unwrap_or_else(|error| panic!("{good}: {error}"));
+        }
+        for (text, s) in [("1-2:03:04", 93_784), ("1-2", 93_600), ("90", 5_400), ("1:2:3", 3_723)] {
+            assert_eq!(seconds(text), Some(s), "{text}");
         }
     }
 

@@ -3,11 +3,15 @@
 //! Each trajectory has its own folder, `SWEEP/TRAJECTORY`, with one file for each of its last two checkpoints. The file
 //! name is the update. A file is written under a temporary name, synced and renamed, so that no partial file has its
 //! final name. A checkpoint that cannot be read is set aside, and the one before it is used.
+//!
+//! Others may write into a folder that machines share. So no link below the folder is followed: it could lead to files that are no
+//! checkpoints, and these would be deleted with their sweep.
 
 #[cfg(feature = "s3")]
 mod s3;
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +53,8 @@ pub struct CheckpointStore {
     objects: Arc<dyn ObjectStore>,
     within: ObjectPath,
     name: String,
-    /// Whether it is a bucket. Long files are sent to a bucket in parts.
-    is_bucket: bool,
+    /// The folder; `None` for a bucket, to which long files are sent in parts.
+    root: Option<PathBuf>,
 }
 
 /// The id of a trajectory's checkpoints.
@@ -80,7 +84,7 @@ impl CheckpointStore {
             objects: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
             within: ObjectPath::default(),
             name: place.to_owned(),
-            is_bucket: false,
+            root: Some(place.into()),
         })
     }
 
@@ -88,7 +92,7 @@ impl CheckpointStore {
     fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
         let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
         let (store, within) = s3::open(place).map_err(refused)?;
-        Ok(Self { objects: Arc::new(store), within, name: place.to_owned(), is_bucket: true })
+        Ok(Self { objects: Arc::new(store), within, name: place.to_owned(), root: None })
     }
 
     #[cfg(not(feature = "s3"))]
@@ -107,7 +111,7 @@ impl CheckpointStore {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it has not answered for {} s", CHECK.as_secs()),
         };
-        let credentials = if self.is_bucket {
+        let credentials = if self.root.is_none() {
             " (its credentials are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, its address from AWS_ENDPOINT_URL and \
              AWS_REGION)"
         } else {
@@ -135,6 +139,15 @@ impl CheckpointStore {
         self.all(id.sweep).join(id.trajectory.to_string())
     }
 
+    /// The first link on the way from the folder to a file.
+    fn link_in(&self, path: &ObjectPath) -> Option<PathBuf> {
+        let mut place = self.root.clone()?;
+        path.parts().find_map(|part| {
+            place.push(part.as_ref());
+            place.is_symlink().then(|| place.clone())
+        })
+    }
+
     fn all(&self, sweep: SweepId) -> ObjectPath {
         self.within.clone().join(sweep.to_string())
     }
@@ -145,7 +158,10 @@ impl CheckpointStore {
     /// The storage fails. Earlier checkpoints stay.
     pub async fn keep(&self, id: CheckpointId, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
         let place = self.folder(id).join(format!("{update:020}{ENDING}"));
-        if self.is_bucket && bytes.len() > PART {
+        if let Some(link) = self.link_in(&self.folder(id)) {
+            return Err(link_refused(&link));
+        }
+        if self.root.is_none() && bytes.len() > PART {
             self.put_in_parts(&place, &bytes).await?;
         } else {
             self.objects.put(&place, bytes.into()).await?;
@@ -247,27 +263,53 @@ impl CheckpointStore {
         Ok(folders.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect())
     }
 
+    /// Deletes the checkpoints in a folder, and those that were set aside.
     async fn empty(&self, folder: &ObjectPath) -> object_store::Result<()> {
-        let all: Vec<_> = self.objects.list(Some(folder)).try_collect().await?;
-        for object in all {
-            self.delete(&object.location).await?;
+        for file in self.own_files(folder).await? {
+            if file.as_ref().ends_with(ENDING) || file.as_ref().ends_with(SET_ASIDE) {
+                self.delete(&file).await?;
+            }
         }
         Ok(())
     }
 
+    /// The files under a folder that no link leads to.
+    async fn own_files(&self, folder: &ObjectPath) -> object_store::Result<Vec<ObjectPath>> {
+        let all: Vec<_> = self.objects.list(Some(folder)).try_collect().await?;
+        let (mut files, mut links) = (Vec::new(), BTreeSet::new());
+        for object in all {
+            match self.link_in(&object.location) {
+                Some(link) => {
+                    links.insert(link);
+                }
+                None => files.push(object.location),
+            }
+        }
+        for link in links {
+            tracing::warn!(link = %link.display(), "a link among the checkpoints is not followed; remove it");
+        }
+        Ok(files)
+    }
+
     /// The checkpoints of a trajectory, oldest first.
     async fn files(&self, id: CheckpointId) -> object_store::Result<Vec<ObjectPath>> {
-        let all: Vec<_> = self.objects.list(Some(&self.folder(id))).try_collect().await?;
-        let mut files: Vec<ObjectPath> = all.into_iter().map(|object| object.location).collect();
+        let mut files = self.own_files(&self.folder(id)).await?;
         files.retain(|file| file.as_ref().ends_with(ENDING));
         files.sort();
         Ok(files)
     }
 }
 
+/// The error of a path with a link.
+fn link_refused(link: &Path) -> object_store::Error {
+    let why = "it is a link; no checkpoint is written through it. Remove it, or name another place with --checkpoints";
+    object_store::Error::PermissionDenied { path: link.display().to_string(), source: why.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::os::unix::fs::symlink;
 
     use biosweep_engine::model::saved::SavedTensor;
 
@@ -324,6 +366,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_link_is_followed_and_nothing_behind_it_is_deleted_written_or_read() {
+        let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        let (theirs, text) = (outside.path().join("3/thesis.safetensors"), outside.path().join("3/thesis.txt"));
+        std::fs::create_dir(outside.path().join("3")).expect("a folder");
+        for file in [&theirs, &text] {
+            std::fs::write(file, checkpoint::encode(KEY, &state(900, 1))).expect("written");
+        }
+        let behind_is_whole = || {
+            let found: Vec<_> = std::fs::read_dir(outside.path().join("3")).expect("it is there").flatten().collect();
+            assert_eq!(found.len(), 2, "{found:?}");
+        };
+        let sweep = folder.path().join(id().sweep.to_string());
+
+        // The folder of the sweep, that of the trajectory, and a file.
+        symlink(outside.path(), &sweep).expect("a link");
+        assert_eq!(store.latest(id(), KEY).await, None);
+        let error = store.keep(id(), 900, Vec::new()).await.expect_err("it is a link").to_string();
+        assert!(error.contains(&*sweep.to_string_lossy()) && error.contains("--checkpoints"), "{error}");
+        store.discard(id()).await.expect("there is nothing of ours");
+        store.discard_all(id().sweep).await.expect("there is nothing of ours");
+        behind_is_whole();
+
+        std::fs::remove_file(&sweep).expect("a link");
+        std::fs::create_dir(&sweep).expect("a folder");
+        symlink(outside.path().join("3"), sweep.join("3")).expect("a link");
+        assert_eq!(store.latest(id(), KEY).await, None);
+        store.keep(id(), 900, Vec::new()).await.expect_err("it is a link");
+        store.discard_all(id().sweep).await.expect("there is nothing of ours");
+        behind_is_whole();
+
+        std::fs::remove_file(sweep.join("3")).expect("a link");
+        store.keep(id(), 5, checkpoint::encode(KEY, &state(5, 1))).await.expect("kept");
+        symlink(&theirs, sweep.join("3").join(format!("{:020}{ENDING}", 900))).expect("a link");
+        assert_eq!(store.latest(id(), KEY).await, Some(state(5, 1)), "the link is not read");
+        // A note of somebody stays, too.
+        std::fs::write(sweep.join("3/note.txt"), "mine").expect("written");
+        store.discard_all(id().sweep).await.expect("discarded");
+        assert!(store.files(id()).await.expect("listed").is_empty() && sweep.join("3/note.txt").is_file());
+        behind_is_whole();
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_set_aside_is_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
@@ -351,7 +436,7 @@ mod tests {
     async fn what_is_sent_in_parts_comes_out_whole() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
-        let store = CheckpointStore { is_bucket: true, ..store };
+        let store = CheckpointStore { root: None, ..store };
         let large = state(7, 5 * PART / 8 + 3);
         store.keep(id(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");
         assert_eq!(store.latest(id(), KEY).await, Some(large));

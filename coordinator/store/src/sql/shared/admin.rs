@@ -95,6 +95,17 @@ impl Writer<'_> {
         trials: u64,
         trajectories: u64,
     ) -> Result<(), StoreError> {
+        self.extension(id, extension).await?;
+        let sweep = self.sweep(id).await?.number;
+        let query = sqlx::query("UPDATE sweeps SET trials = $1, trajectories = $2 WHERE sweep = $3")
+            .bind(self.whole(trials)?)
+            .bind(self.whole(trajectories)?)
+            .bind(sweep);
+        self.execute(query, || format!("counts of sweep {id}")).await
+    }
+
+    /// Writes the row of an extension. The counts of the sweep stay.
+    pub(super) async fn extension(&mut self, id: SweepId, extension: &Extension) -> Result<(), StoreError> {
         let sweep = self.sweep(id).await?.number;
         let insert = "INSERT INTO extensions (sweep, text, format, resolved, extended_at) VALUES ($1, $2, $3, $4, $5)";
         let query = sqlx::query(insert)
@@ -103,12 +114,7 @@ impl Writer<'_> {
             .bind(extension.spec.format.name())
             .bind(&extension.spec.resolved)
             .bind(self.whole(extension.at.0)?);
-        self.execute(query, || format!("extension of sweep {id}")).await?;
-        let query = sqlx::query("UPDATE sweeps SET trials = $1, trajectories = $2 WHERE sweep = $3")
-            .bind(self.whole(trials)?)
-            .bind(self.whole(trajectories)?)
-            .bind(sweep);
-        self.execute(query, || format!("counts of sweep {id}")).await
+        self.execute(query, || format!("extension of sweep {id}")).await
     }
 
     pub(super) async fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<(), StoreError> {

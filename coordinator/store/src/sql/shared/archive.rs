@@ -4,7 +4,6 @@ use biosweep_common::results::outcome::Outcome;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
 
-use super::super::{curve, diagnostics};
 use super::cells::{Cells, Environments, all};
 use super::read::{extended, sweeps_where};
 use super::{Connection, DbRow};
@@ -121,10 +120,8 @@ pub(super) async fn curves(
     let mut environments = Environments::default();
     let curve = |row: &DbRow| {
         let cells = Cells { row, place };
-        let points = curve::decode(cells.get::<&[u8]>("points")?);
-        let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
-        let diagnostics = cells.get::<Option<&[u8]>>("diagnostics")?.map_or(Ok(Vec::new()), diagnostics::decode);
-        let diagnostics = diagnostics.map_err(|why| cells.unreadable(&format!("diagnostics: {why}")))?;
+        let points = cells.points()?;
+        let diagnostics = cells.diagnostics()?;
         let origin = match cells.count_or_null("source_trajectory")? {
             None => CurveOrigin::Attempt(Attempt(cells.count("attempt")?)),
             Some(_) => {
@@ -151,13 +148,12 @@ pub(super) async fn late(
     let rows = all(connection, place, page(query, id, from, limit)).await?;
     let late = |row: &DbRow| {
         let cells = Cells { row, place };
-        let points = curve::decode(cells.get::<&[u8]>("points")?);
         let late = ArchivedLate {
             attempt: Attempt(cells.count("attempt")?),
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
             worker: WorkerId(cells.uuid("worker")?),
             outcome: cells.named("outcome", Outcome::from_name)?,
-            points: points.map_err(|why| cells.unreadable(&format!("points: {why}")))?,
+            points: cells.points()?,
             at: WallTime(cells.count("came_at")?),
         };
         Ok((cells.count("entry")?, late))

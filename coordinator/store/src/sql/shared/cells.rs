@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::results::curve::Score;
+use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::results::views::SweepView;
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::dataset::DatasetSize;
+use biosweep_common::vocabulary::diagnostics::DiagnosticPoint;
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
@@ -16,6 +17,7 @@ use biosweep_scheduler::record::{DatasetRow, OutcomeRow, Submission, SweepRow, T
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
 
+use super::super::{curve, diagnostics};
 use super::{Connection, Db, DbRow, Query, failed};
 use crate::StoreError;
 
@@ -186,6 +188,17 @@ impl<'a> Cells<'a> {
     pub(super) fn named<T>(&self, column: &'static str, from_name: fn(&str) -> Option<T>) -> Result<T, StoreError> {
         let name = self.get::<&str>(column)?;
         from_name(name).ok_or_else(|| self.unreadable(&format!("{column}: unknown name `{name}`")))
+    }
+
+    /// The column `points`.
+    pub(super) fn points(&self) -> Result<Vec<CurvePoint>, StoreError> {
+        curve::decode(self.get("points")?).map_err(|why| self.unreadable(&format!("points: {why}")))
+    }
+
+    /// The column `diagnostics`; empty where nothing was measured.
+    pub(super) fn diagnostics(&self) -> Result<Vec<DiagnosticPoint>, StoreError> {
+        let found = self.get::<Option<&[u8]>>("diagnostics")?.map_or(Ok(Vec::new()), diagnostics::decode);
+        found.map_err(|why| self.unreadable(&format!("diagnostics: {why}")))
     }
 
     pub(super) fn unreadable(&self, what: &str) -> StoreError {

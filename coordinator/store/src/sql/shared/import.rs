@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex};
 use biosweep_host::id::new_id;
-use biosweep_scheduler::record::{Extension, TrialResult};
+use biosweep_scheduler::record::TrialResult;
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, diagnostics};
 use super::batch::{BatchError, Datum, Rows, Statement};
-use super::write::{IdCache, Writer};
+use super::write::{IdCache, Late, Writer};
 use super::{Connection, Query, failed};
 use crate::StoreError;
 use crate::archive::{
@@ -86,13 +86,13 @@ impl<'a> Import<'a> {
             Self { connection, place, ids, sweep, number: 0, first_attempt: next, next_attempt: next, trainers };
         import.number = import.row().await?;
         import.ids.know(sweep.row.submission.id, import.number);
-        for extension in &sweep.row.extensions {
-            import.extension(extension).await?;
-        }
         for (source, is_deleted) in &references.sources {
             import.source(*source, *is_deleted).await?;
         }
         let mut writer = Writer::new(&mut *import.connection, place, &mut import.ids);
+        for extension in &sweep.row.extensions {
+            writer.extension(sweep.row.submission.id, extension).await?;
+        }
         for dataset in &references.datasets {
             writer.dataset(dataset).await?;
         }
@@ -162,17 +162,6 @@ impl<'a> Import<'a> {
         .bind(id.0.into_bytes().to_vec())
         .bind(reason);
         self.execute(query, || format!("sweep {id}")).await
-    }
-
-    async fn extension(&mut self, extension: &Extension) -> Result<(), StoreError> {
-        let insert = "INSERT INTO extensions (sweep, text, format, resolved, extended_at) VALUES ($1, $2, $3, $4, $5)";
-        let query = sqlx::query(insert)
-            .bind(self.number)
-            .bind(&extension.spec.text)
-            .bind(extension.spec.format.name())
-            .bind(&extension.spec.resolved)
-            .bind(self.whole(extension.at.0)?);
-        self.execute(query, || "extension".to_owned()).await
     }
 
     /// Makes sure that results can refer to a sweep.
@@ -293,21 +282,12 @@ impl<'a> Import<'a> {
 
     async fn late(&mut self, late: &ArchivedLate<LateAttempt>) -> Result<(), StoreError> {
         let attempt = match late.attempt {
-            LateAttempt::Under(lease) => self.attempt_number(lease)?,
-            LateAttempt::Unknown(attempt) => self.whole(attempt.0)?,
+            LateAttempt::Under(lease) => Attempt(self.attempt_number(lease)?.unsigned_abs()),
+            LateAttempt::Unknown(attempt) => attempt,
         };
-        let query = sqlx::query(
-            "INSERT INTO late_reports (sweep, trajectory, attempt, worker, outcome, points, came_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (attempt, trajectory, worker) DO NOTHING",
-        )
-        .bind(self.number)
-        .bind(self.whole(late.trajectory.0)?)
-        .bind(attempt)
-        .bind(late.worker.0.into_bytes().to_vec())
-        .bind(late.outcome.name())
-        .bind(curve::encode(&late.points))
-        .bind(self.whole(late.at.0)?);
-        self.execute(query, || format!("late report of trajectory {}", late.trajectory)).await
+        let &ArchivedLate { trajectory, worker, outcome, ref points, at, .. } = late;
+        let mut writer = Writer::new(&mut *self.connection, self.place, &mut self.ids);
+        writer.late(self.sweep.row.submission.id, Late { trajectory, attempt, worker, outcome }, points, at).await
     }
 
     /// Writes what the sweep says of the order of its attempts, which have their entries now.

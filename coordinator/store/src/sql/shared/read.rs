@@ -10,7 +10,6 @@ use biosweep_scheduler::record::{
     AttemptRow, CurveRow, DatasetRow, Extension, OutcomeRow, SourceRow, SweepRow, TrialResult,
 };
 
-use super::super::{curve, diagnostics};
 use super::cells::{Cells, Environments, all};
 use super::{Connection, DbRow};
 use crate::StoreError;
@@ -161,10 +160,8 @@ pub(super) async fn curves(
     let rows = all(connection, place, query).await?;
     let curve = |row: &DbRow| {
         let cells = Cells { row, place };
-        let points = curve::decode(cells.get::<&[u8]>("points")?);
-        let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
-        let diagnostics = cells.get::<Option<&[u8]>>("diagnostics")?.map_or(Ok(Vec::new()), diagnostics::decode);
-        let diagnostics = diagnostics.map_err(|why| cells.unreadable(&format!("diagnostics: {why}")))?;
+        let points = cells.points()?;
+        let diagnostics = cells.diagnostics()?;
         Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points, diagnostics })
     };
     rows.iter().map(curve).collect()
@@ -195,8 +192,7 @@ pub(super) async fn sources(
     let mut environments = Environments::default();
     let source = |row: &DbRow| {
         let cells = Cells { row, place };
-        let points = curve::decode(cells.get::<&[u8]>("points")?);
-        let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
+        let points = cells.points()?;
         Ok(SourceRow {
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
             worker_name: cells.get("worker_name")?,

@@ -2,8 +2,8 @@
 
 use biosweep_tests::browser::Browser;
 
-use crate::site::{DIVERGED, FAILED, Site, browser, pictures};
-use crate::worker::Worker;
+use crate::page::site::{DIVERGED, FAILED, Site, browser, pictures};
+use crate::page::worker::Worker;
 
 /// Colours, width and height.
 const LOOKS: [(&str, u32, u32); 3] = [("light", 1280, 1000), ("dark", 1280, 1000), ("light", 390, 844)];

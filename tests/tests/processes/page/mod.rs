@@ -6,6 +6,7 @@ mod live;
 mod looks;
 mod names;
 mod scriptless;
+mod secured;
 mod site;
 mod table;
 mod worker;

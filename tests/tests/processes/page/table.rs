@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use biosweep_tests::browser::{Browser, keys};
 
-use crate::site::{Site, browser, key};
-use crate::worker::Worker;
+use crate::page::site::{Site, browser, key};
+use crate::page::worker::Worker;
 
 /// The numbers of the rows, in their order.
 fn rows(browser: &Browser) -> Vec<String> {

@@ -45,7 +45,7 @@ async fn channel(secured: &Secured, file: &Path, identity: Option<&Identity>) ->
 
 /// The answer to a worker's hello.
 async fn greeted(channel: Channel, worker: WorkerId) -> Result<v1::CoordinatorMessage, Status> {
-    let hello = super::hostile::hello_of(worker);
+    let hello = crate::peers::hostile::hello_of(worker);
     let messages = tokio_stream::StreamExt::chain(tokio_stream::iter([hello]), tokio_stream::pending());
     let mut answers = WorkersClient::new(channel).session(messages).await?.into_inner();
     answers.message().await?.ok_or_else(|| Status::unavailable("the stream ended"))

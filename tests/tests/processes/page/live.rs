@@ -4,9 +4,9 @@ use biosweep_host::clock::Clock;
 use biosweep_tests::browser::Browser;
 use biosweep_tests::until;
 
-use crate::http::{Stream, ask};
-use crate::site::{Site, browser};
-use crate::worker;
+use crate::page::http::{Stream, ask};
+use crate::page::site::{Site, browser};
+use crate::page::worker;
 
 /// Maximum number of event streams of a coordinator.
 const STREAMS_MAX: usize = 128;

@@ -3,7 +3,7 @@
 use biosweep_tests::browser::keys;
 use serde_json::json;
 
-use crate::site::{Site, browser};
+use crate::page::site::{Site, browser};
 
 #[test]
 fn without_scripts_the_page_is_read_filtered_sorted_turned_and_commanded() {

@@ -3,8 +3,8 @@
 use biosweep_tests::browser::keys;
 use serde_json::json;
 
-use crate::site::{SPEC, Site, browser, pictures};
-use crate::worker::Worker;
+use crate::page::site::{SPEC, Site, browser, pictures};
+use crate::page::worker::Worker;
 
 /// Names of sweeps and workers. The name of a sweep has no slash.
 const NAMES: [(&str, &str); 4] = [

@@ -1,6 +1,7 @@
 //! Workers on a real Slurm cluster.
 
 mod faults;
+mod protected;
 mod submission;
 
 use std::process::Command;

@@ -17,7 +17,9 @@ fn failed(command: &mut Command) -> (Option<i32>, String) {
 
 #[test]
 fn arrays_are_split_and_nothing_is_submitted_by_mistake() {
-    let Some(slurm) = isolated("submission::arrays_are_split_and_nothing_is_submitted_by_mistake") else { return };
+    let Some(slurm) = isolated("slurm::submission::arrays_are_split_and_nothing_is_submitted_by_mistake") else {
+        return;
+    };
     let cluster = coordinator_of_alice(&slurm);
     let submit = |arguments: &[&str], sbatch: &[&str]| submission(&cluster, arguments, sbatch);
     let answered = |arguments: &[&str], sbatch: &[&str]| -> Value {

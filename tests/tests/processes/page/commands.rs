@@ -2,7 +2,7 @@
 
 use biosweep_tests::browser::{Browser, keys};
 
-use crate::site::{Site, browser};
+use crate::page::site::{Site, browser};
 
 const STATE: &str = "document.querySelector('h1 .state').textContent";
 

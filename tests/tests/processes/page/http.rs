@@ -8,7 +8,7 @@ use biosweep_host::clock::Clock;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::site::Site;
+use crate::page::site::Site;
 
 /// Maximum wait for an answer.
 const WAIT: Duration = Duration::from_secs(20);
