@@ -47,9 +47,10 @@ checked: lint
 	$(CARGO) build --release --locked $(TESTED)
 	@if [ "$$CI" = true ]; then deploy/python/build.sh $(TESTED); fi
 
-test-long: setup ## Run what takes too long for every change: 200 faults of two coordinators, and the soak for half an hour
+test-long: setup ## Run what takes too long for every change: simulations, 200 faults of two coordinators, the soak for half an hour
 	deploy/setup/postgresql.sh
 	$(CARGO) build --release --locked $(TESTED)
+	BIOSWEEP_FAULTS=2 BIOSWEEP_STEPS=20000000 $(CARGO) test --release --locked --workspace $(ALL_FEATURES) --test simulation -- --nocapture
 	BIOSWEEP_LEADER_FAULTS=200 $(CARGO) test --release --locked --workspace $(ALL_FEATURES) --test processes -- chaos_with_two --nocapture
 	BIOSWEEP_SOAK_S=1800 $(CARGO) test --release --locked --workspace $(ALL_FEATURES) --test processes -- soak --nocapture
 

@@ -249,21 +249,22 @@ fn a_terminated_worker_hands_back_its_trials(store: &Store) {
 
 #[test]
 fn a_worker_leaves_before_its_job_ends() {
-    let mut cluster = started(&Store::Sqlite);
+    let mut cluster = Cluster::new(None);
+    cluster.serve();
+    // Longer than the job.
+    let spec = cluster.home().spec(&SPEC.replace("[400, 900]", "[400, 40_000]"));
+    let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
+    let now = || std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let end = now() + 8;
+    cluster.work(&["--grace", "2"], &[("SLURM_JOB_END_TIME", &end.to_string())]);
     cluster.until_in_full_swing();
-    cluster.kill_worker();
-    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    let end = (now + 6).to_string();
-    cluster.work(&["--grace", "2"], &[("SLURM_JOB_END_TIME", &end)]);
     assert_eq!(until_ended(cluster.last_worker()).code(), Some(75), "it leaves by itself before its work is done");
-    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    assert!(now <= end.parse::<u64>().expect("a number"), "in time");
+    assert!(now() <= end, "in time");
     cluster.until("it has handed back what it trained", |status| {
         let incomplete_attempts = status["incomplete_attempts"].as_array().expect("an array");
         incomplete_attempts.iter().any(|incomplete_attempt| incomplete_attempt["outcome"] == "preempted")
     });
-    cluster.work(&[], &[]);
-    assert_eq!(cluster.findings(), expected());
+    assert!(!cluster.checkpoints().is_empty(), "the next worker continues from it");
 }
 
 fn pause_resume_and_cancel_reach_running_workers_and_may_be_repeated(store: &Store) {
