@@ -95,6 +95,10 @@ names! {
         Convnet = "convnet",
         /// Convolutional; each layer has all previous hidden layers as sources.
         DenseConvnet = "dense_convnet",
+        /// Fully connected; each hidden layer has the previous one as source, the output has all hidden layers.
+        Readout = "readout",
+        /// Fully connected; each layer has the previous one as source, and each hidden layer above the first adds it.
+        Residual = "residual",
     }
 }
 
@@ -204,7 +208,7 @@ impl Network {
     #[must_use]
     pub const fn is_convolutional(self) -> bool {
         match self {
-            Self::Nn | Self::Dn | Self::Lognormal => false,
+            Self::Nn | Self::Dn | Self::Lognormal | Self::Readout | Self::Residual => false,
             Self::Convnet | Self::DenseConvnet => true,
         }
     }

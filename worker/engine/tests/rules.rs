@@ -146,12 +146,14 @@ fn autograd(model: &Model<f64>) -> Gradients {
         } else {
             input.matmul(&weight.tr()) + bias
         };
-        activations.push(match activation {
+        let activated = match activation {
             _ if layer == topology.output() => z,
             ActivationFunction::Relu => z.relu(),
             ActivationFunction::Sigmoid => z.sigmoid(),
             ActivationFunction::Tanh => z.tanh(),
-        });
+        };
+        let has_identity = topology.has_identity(layer);
+        activations.push(if has_identity { &activations[layer - 1] + activated } else { activated });
     }
     let logits = &activations[topology.output()];
     let targets = Tensor::from_slice(&labels);
@@ -262,7 +264,7 @@ fn a_target_projection_is_direct_feedback_of_a_label_and_leaves_the_output_layer
 
 #[test]
 fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_propagation_there() {
-    for kind in [Kind::Nn, Kind::Dn, Kind::Lognormal] {
+    for kind in [Kind::Nn, Kind::Dn, Kind::Lognormal, Kind::Readout, Kind::Residual] {
         let mut direct = model::<f64>(Rule::Dfa, kind, ActivationFunction::Tanh, 3);
         let output = direct.architecture.topology.output();
         let inputs = direct.architecture.inputs(output).fan_in();
@@ -346,6 +348,27 @@ fn zero_feedback_moves_no_hidden_weight() {
         for ((layer, what), gradient) in gradients(&mut silent, Rule::Fa) {
             let moves = gradient.iter().any(|&number| number != 0.0);
             assert_eq!(moves, layer == output, "{kind} layer {layer} {what}");
+        }
+    }
+}
+
+/// Biases of zero have the slope 1 in tanh, so that the bias gradient of a layer is the sum of its signal.
+#[test]
+fn a_residual_network_with_zero_weights_passes_the_signal_unchanged() {
+    for rule in [Rule::Bp, Rule::Fa] {
+        let mut model = model::<f64>(rule, Kind::Residual, ActivationFunction::Tanh, 4);
+        for layer in 1..=4 {
+            fill(model.forward.raw_weight_mut(0, layer), 0.0);
+            fill(model.forward.bias_mut(0, layer), 0.0);
+            if rule == Rule::Fa && layer > 1 {
+                fill(model.group_mut(FEEDBACK).raw_weight_mut(0, layer), 0.0);
+            }
+        }
+        let gradients = gradients(&mut model, rule);
+        let signal = &gradients[&(4, "bias")];
+        assert!(signal.iter().any(|&number| number != 0.0), "{rule}");
+        for layer in 1..4 {
+            assert_eq!(&gradients[&(layer, "bias")], signal, "{rule} layer {layer}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`linear`] | `forward` | z = Σ input · W |
 //! | | `error_to_input` | error = δ · Wᵀ |
+//! | | `identity` | output = input |
 //! | | `weight_gradient` | ΔW = inputᵀ · δ |
 //! | | `bias_gradient` | Δb = Σ δ |
 //! | [`activation_function`] | `add_bias`, `add_bias_and_activate` | z + b, σ(z + b) |

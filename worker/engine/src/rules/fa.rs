@@ -30,7 +30,7 @@ impl<T: Scalar> LearningRule<T> for FeedbackAlignment<T> {
         self.delta.begin();
         for l in step.layers().rev() {
             // δ_l = σ'(z_l) ⊙ Σ of what the readers of l have sent.
-            self.delta.complete(step, l);
+            self.delta.complete(step, l)?;
             // [δ_l · B_l]_s for each source s of l.
             self.delta.send(step, l, step.model.group(FEEDBACK).weight_slices(step.lane, l))?;
             // ΔW_l = δ_lᵀ · input_l.

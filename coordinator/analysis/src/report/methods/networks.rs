@@ -42,6 +42,10 @@ fn connections(network: Network) -> String {
         Network::Lognormal => ("fully connected", "the layer before it and a random choice of earlier hidden layers"),
         Network::Convnet => ("convolutional", "the layer before it"),
         Network::DenseConvnet => ("convolutional", "all hidden layers before it"),
+        Network::Readout => ("fully connected", "the layer before it, but the output reads all hidden layers"),
+        Network::Residual => {
+            ("fully connected", "the layer before it, and each hidden layer above the first adds the layer before it")
+        }
     };
     format!("The network {} is {kind}; each layer reads {sources}.", network.name())
 }

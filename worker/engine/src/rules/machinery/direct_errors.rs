@@ -44,8 +44,8 @@ impl<T: Scalar> DirectErrors<T> {
         feedback: &[WeightSlice],
     ) -> Result<(), TchError> {
         linear::error_to_input(WriteMode::Overwrite, &self.by_image[layer - 1], error, &feedback[0].weight)?;
-        let hidden = step.pass.hidden.rows(layer);
-        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), hidden);
+        let activated = step.pass.activated(&step.model.architecture, layer);
+        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), activated);
         Ok(())
     }
 
