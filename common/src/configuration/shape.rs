@@ -2,7 +2,7 @@
 
 use crate::rules::Rule;
 use crate::vocabulary::dataset::DatasetRef;
-use crate::vocabulary::{ActivationFunction, Network, Optimizer};
+use crate::vocabulary::{ActivationFunction, Network, Optimizer, ParametersAs};
 
 /// The settings that must be equal for trajectories to train as lanes of one bundle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,9 @@ pub struct Shape {
     pub depth: u32,
     /// Units of each hidden layer of a fully connected network.
     pub hidden: u32,
+    /// The network whose number of forward parameters decides the units in place of `hidden`; other networks than chains
+    /// ignore it.
+    pub parameters_as: Option<ParametersAs>,
     /// The settings of convolutional networks.
     pub convolution: Convolution,
     /// The skip connections beyond those that the network's name implies.

@@ -10,7 +10,7 @@ use crate::network::topology::Topology;
 use crate::rules::{Decoders, Descriptor, Errors};
 use crate::settings::{Setting, Value};
 use crate::vocabulary::dataset::DatasetRef;
-use crate::vocabulary::{Dataset, Network};
+use crate::vocabulary::{Dataset, Network, ParametersAs};
 
 /// Multiply-adds per second of one core, assumed in estimates for networks of the usual shapes. Measured rates of
 /// single cores are within a factor of two.
@@ -85,7 +85,7 @@ fn as_integer(value: &Value) -> Option<u64> {
 pub(crate) struct Costs(BTreeMap<Structure, Products>);
 
 /// The settings that decide the connections of a network.
-type Structure = (DatasetRef, Network, u32, u32, Convolution, Skip);
+type Structure = (DatasetRef, Network, u32, u32, Option<ParametersAs>, Convolution, Skip);
 
 /// Multiply-adds for one image in one direction.
 #[derive(Debug, Clone, Copy, Default)]
@@ -103,8 +103,8 @@ struct Products {
 impl Costs {
     /// Multiply-adds of one update of one trajectory, without evaluations.
     pub(crate) fn of(&mut self, shape: &Shape) -> f64 {
-        let Shape { dataset, network, depth, hidden, convolution, skip, .. } = shape.clone();
-        let structure = (dataset, network, depth, hidden, convolution, skip);
+        let Shape { dataset, network, depth, hidden, parameters_as, convolution, skip, .. } = shape.clone();
+        let structure = (dataset, network, depth, hidden, parameters_as, convolution, skip);
         let Products { of_input, of_hidden, of_output, direct } =
             *self.0.entry(structure).or_insert_with(|| Products::of(shape));
         // Forward pass and weight gradients.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::rules;
 use crate::rules::Rule;
-use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
+use crate::vocabulary::{ActivationFunction, Network, Optimizer, ParametersAs};
 
 pub use assignment::{AssignmentError, assignment, assignments};
 pub use domain::{CUSTOM_DATA, Domain};
@@ -126,6 +126,11 @@ const FULLY_CONNECTED: Option<Condition> = Some(Condition {
     holds: |network| named(network, |network: Network| !network.is_convolutional()),
     belongs_to: || "fully connected networks".to_owned(),
 });
+const RESIZABLE: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, Network::takes_parameters_as),
+    belongs_to: || "the networks nn, readout, residual".to_owned(),
+});
 const CONVOLUTIONAL: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, Network::is_convolutional),
@@ -165,6 +170,11 @@ settings! {
     Hidden {
         name: "hidden", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
         default: Some(Value::Integer(128)), only: FULLY_CONNECTED,
+    }
+    /// Network of the same depth and `hidden` whose number of forward parameters decides the units instead.
+    ParametersAs {
+        name: "parameters_as", level: Shape, domain: Domain::Names(ParametersAs::NAMES), default: None,
+        only: RESIZABLE,
     }
     /// Channels of convolutional layer l are l times this.
     ChannelMultiplier {

@@ -103,6 +103,14 @@ names! {
 }
 
 names! {
+    /// The network whose number of forward parameters another network takes.
+    ParametersAs("network to take the number of parameters of") {
+        /// The network `dn` of the same depth and `hidden`.
+        Dn = "dn",
+    }
+}
+
+names! {
     /// The activation function of the hidden layers.
     ActivationFunction("activation") {
         /// max(0, z).
@@ -211,6 +219,14 @@ impl Network {
             Self::Nn | Self::Dn | Self::Lognormal | Self::Readout | Self::Residual => false,
             Self::Convnet | Self::DenseConvnet => true,
         }
+    }
+}
+
+impl Network {
+    /// Whether the network may take the number of parameters of another one: a chain, whose width is free.
+    #[must_use]
+    pub const fn takes_parameters_as(self) -> bool {
+        matches!(self, Self::Nn | Self::Readout | Self::Residual)
     }
 }
 

@@ -52,6 +52,7 @@ fn curves() -> Vec<(String, f64)> {
                 activation,
                 depth: if network.is_convolutional() { 2 } else { 4 },
                 hidden: 24,
+                parameters_as: None,
                 convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
                 skip: Skip::default(),
                 batch_size: 32,

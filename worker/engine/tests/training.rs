@@ -25,6 +25,7 @@ fn shape(rule: Rule) -> Shape {
         activation: ActivationFunction::Relu,
         depth: 3,
         hidden: 32,
+        parameters_as: None,
         convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
         skip: Skip::default(),
         batch_size: 64,

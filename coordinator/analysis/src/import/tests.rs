@@ -35,6 +35,7 @@ fn value_of(setting: Setting) -> Value {
         Setting::Network => name("lognormal"),
         Setting::Rule => name("dtp"),
         Setting::Activation => name("sigmoid"),
+        Setting::ParametersAs => name("dn"),
         Setting::Optimizer => name("sgd"),
         Setting::DownsampleAfter => Value::Integers(vec![1, 3, 7]),
         Setting::SkipInput | Setting::Nesterov => Value::Flag(true),

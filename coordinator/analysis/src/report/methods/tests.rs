@@ -74,6 +74,7 @@ fn every_setting_of_a_spec_changes_the_methods() {
         ("depth = 1", "The number of hidden layers is 1."),
         ("depth = { from = 5, to = 10 }", "The number of hidden layers is 5 to 10."),
         ("hidden = 64", "A fully connected hidden layer has 64 units."),
+        ("parameters_as = \"dn\"", "nearest to that of dn with these units."),
         ("activation = [\"relu\", \"tanh\"]", "The activation function of hidden layers is relu or tanh."),
         (
             "rule = \"fa\"",
