@@ -1,6 +1,6 @@
 //! Direct feedback alignment.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "dfa",
@@ -10,6 +10,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     hyperparameters: &[],
     errors: Errors::Direct,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[],
     colour: "#cc79a7",
 };

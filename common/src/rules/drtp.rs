@@ -1,6 +1,6 @@
 //! Direct random target projection.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "drtp",
@@ -10,6 +10,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     hyperparameters: &[],
     errors: Errors::Direct,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[],
     colour: "#7f4f8f",
 };

@@ -256,6 +256,9 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         let error = "backprop".parse::<Rule>().expect_err("not a rule");
-        assert_eq!(error.to_string(), "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp, brsf, drtp");
+        assert_eq!(
+            error.to_string(),
+            "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp, brsf, drtp, kp, dkp, fwdtp, local"
+        );
     }
 }

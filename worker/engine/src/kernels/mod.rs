@@ -22,7 +22,7 @@
 //! | | `add_noise` | h + std · noise |
 //! | | `subtract_from`, `squared_error` | a − h, Σ (a − h)² |
 //! | | `clear_padding` | padding = 0 |
-//! | [`weights`] | `scale` | factor · w |
+//! | [`weights`] | `scale`, `assign` | factor · w, w = v |
 //! | | `sign_with_size`, `sign_with_sizes` | size · sign(W), abs(R) ⊙ sign(W) |
 //! | [`update`] | `sgd`, `sgd_with_momentum`, `adam`, `flush_moments`, `rmsprop` | w ← w − step |
 //! | [`transfer`] | `fill`, `draw_normal`, `load_batch` | constants, N(0, std²), images and labels |

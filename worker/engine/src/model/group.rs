@@ -14,6 +14,8 @@ use crate::optim::OptimiserConfig;
 
 /// The name of feedback weights.
 pub const FEEDBACK: &str = "feedback";
+/// The name of the classifiers of hidden layers.
+pub const AUXILIARY: &str = "auxiliary";
 /// The name of decoders.
 pub const DECODER: &str = "decoder";
 
@@ -119,6 +121,14 @@ impl ParameterGroup {
         Self { name: DECODER, first: 2, specs, law, change }
     }
 
+    /// Classifiers of layers 1 to L: from the channels of a layer to the classes, drawn as the output layer is.
+    #[must_use]
+    pub fn classifiers(architecture: &Architecture, change: Change) -> Self {
+        let specs = architecture.topology.hidden().map(|layer| classifier_spec(architecture, layer)).collect();
+        let law = Law { purpose: Purpose::Auxiliary, gain: Gain::OfActivation };
+        Self { name: AUXILIARY, first: 1, specs, law, change }
+    }
+
     /// The group with weights that are stored with the outputs first.
     #[must_use]
     pub fn outputs_first(mut self) -> Self {
@@ -151,6 +161,13 @@ fn decoder_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
         InputSpec::block(architecture.channels(layer), architecture.kernel_size(layer)),
         architecture.hidden_channels(layer),
     );
+    let row_ranges = kernel_row_ranges(&inputs);
+    ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: true }
+}
+
+/// The parameter spec of the classifier of a hidden layer.
+fn classifier_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
+    let (inputs, outputs) = (InputSpec::block(architecture.channels(layer), 1), architecture.classes());
     let row_ranges = kernel_row_ranges(&inputs);
     ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: true }
 }

@@ -9,6 +9,20 @@ use crate::kernels::weights::scale;
 use crate::model::parameters::Parameters;
 use crate::optim::{InPlaceSgd, Optimiser};
 
+/// The gradients ΔW = inputᵀ · δ and Δb = Σ δ of a layer, in memory. `inputs_transposed` has the order of the weight slices.
+pub(in crate::rules) fn compute<'a, T: Scalar>(
+    parameters: &mut Parameters<T>,
+    layer: usize,
+    inputs_transposed: impl Iterator<Item = &'a Tensor>,
+    delta: Rows<'_, T>,
+) -> Result<(), TchError> {
+    for (slice, input) in parameters.weight_slices(0, layer).iter().zip(inputs_transposed) {
+        linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
+    }
+    linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
+    Ok(())
+}
+
 /// ΔW = inputᵀ · δ and Δb = Σ δ of a layer, and the update of the layer if there is an optimiser. In-place SGD adds
 /// inputᵀ · (−rate · δ) to the weights, without a gradient in memory. `inputs_transposed` has the order of the weight slices.
 pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
