@@ -32,6 +32,10 @@ pub struct Hyperparameters {
     pub noise_std: f64,
     /// Step size of the decoders.
     pub decoder_learning_rate: f64,
+    /// a: the correlation of first feedback weights with the first forward weights.
+    pub feedback_alignment: f64,
+    /// Factor of the standard deviation of fixed or first feedback weights.
+    pub feedback_scale: f64,
     /// The number of the split into training and validation images.
     pub fold: u32,
     /// The seed. All randomness of the trajectory derives from it and the fold.
@@ -49,6 +53,8 @@ impl Default for Hyperparameters {
             target_step: 0.1,
             noise_std: 0.1,
             decoder_learning_rate: 1e-3,
+            feedback_alignment: 0.0,
+            feedback_scale: 1.0,
             fold: 0,
             seed: 0,
         }
@@ -182,6 +188,8 @@ impl Configuration {
             Setting::TargetStep => hyper.target_step = value.real()?,
             Setting::NoiseStd => hyper.noise_std = value.real()?,
             Setting::DecoderLearningRate => hyper.decoder_learning_rate = value.real()?,
+            Setting::FeedbackAlignment => hyper.feedback_alignment = value.real()?,
+            Setting::FeedbackScale => hyper.feedback_scale = value.real()?,
             Setting::Fold => hyper.fold = value.narrow()?,
             Setting::Seed => hyper.seed = value.integer()?,
             Setting::EarlyStopStart => {
@@ -221,7 +229,7 @@ impl Configuration {
                 Setting::Dataset => Some(Value::Name(self.shape.dataset.kind().into())),
                 setting => self.get(setting),
             };
-            if let Some(value) = value {
+            if let Some(value) = value.filter(|value| !setting.is_implied(value)) {
                 canonical.extend_from_slice(separator);
                 canonical.extend_from_slice(opening.as_bytes());
                 put_json(&mut canonical, &value);
@@ -266,6 +274,8 @@ impl Configuration {
             Setting::TargetStep => Value::Real(hyper.target_step),
             Setting::NoiseStd => Value::Real(hyper.noise_std),
             Setting::DecoderLearningRate => Value::Real(hyper.decoder_learning_rate),
+            Setting::FeedbackAlignment => Value::Real(hyper.feedback_alignment),
+            Setting::FeedbackScale => Value::Real(hyper.feedback_scale),
             Setting::Fold => Value::Integer(hyper.fold.into()),
             Setting::Seed => Value::Integer(hyper.seed),
             Setting::EarlyStopStart => Value::Integer(stop.early_stop?.start),

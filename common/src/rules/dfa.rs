@@ -7,7 +7,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Direct feedback alignment",
     citation: "Nøkland 2016",
     summary: "the error of the output goes to every layer directly, through fixed random weights",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_scale"],
     errors: Errors::Direct,
     decoders: Decoders::None,
     learned: Learned::None,

@@ -7,7 +7,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Direct Kolen-Pollack learning",
     citation: "Webster et al. 2021",
     summary: "errors go from the output to every hidden layer directly, through feedback weights that learn",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_scale"],
     errors: Errors::Direct,
     decoders: Decoders::None,
     learned: Learned::Feedback,

@@ -7,7 +7,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Direct random target projection",
     citation: "Frenkel et al. 2021",
     summary: "the label goes to every hidden layer directly, through fixed random weights",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_scale"],
     errors: Errors::Direct,
     decoders: Decoders::None,
     learned: Learned::None,

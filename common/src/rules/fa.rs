@@ -8,7 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Feedback alignment",
     citation: "Lillicrap et al. 2016",
     summary: "errors return through fixed random weights",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_alignment", "feedback_scale"],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
     learned: Learned::None,

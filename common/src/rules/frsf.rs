@@ -8,7 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Fixed random-magnitude sign-concordant feedback",
     citation: "Liao et al. 2016, Moskovitz et al. 2018",
     summary: "errors return through |R| ⊙ sign(W), R drawn once",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_scale"],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
     learned: Learned::None,

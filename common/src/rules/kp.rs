@@ -8,7 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Kolen-Pollack learning",
     citation: "Kolen and Pollack 1994, Akrout et al. 2019",
     summary: "errors return through feedback weights that learn as the forward weights do",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_alignment", "feedback_scale"],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
     learned: Learned::Feedback,

@@ -31,6 +31,8 @@ pub enum Domain {
     Fraction,
     /// A number above 0, up to and including 1.
     Share,
+    /// A number from 0 to 1, both included.
+    Correlation,
     /// A list of hidden layers, as numbers from 1.
     Layers,
     /// True or false.
@@ -57,6 +59,7 @@ impl fmt::Display for Domain {
             Self::NonNegative => write!(f, "0 or a number from {FLOAT32}"),
             Self::Fraction => f.write_str("0 or a number from 1.18e-38 up to but not including 1, in float32"),
             Self::Share => f.write_str("a number above 0, at most 1"),
+            Self::Correlation => f.write_str("a number from 0 to 1"),
             Self::Layers => f.write_str("a list of layer numbers, ascending from 1"),
             Self::Flag => f.write_str("true or false"),
         }
@@ -86,6 +89,7 @@ impl Domain {
             (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
             (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
             (Self::Share, Value::Real(number)) => *number > 0.0 && *number <= 1.0,
+            (Self::Correlation, Value::Real(number)) => (0.0..=1.0).contains(number),
             (Self::Layers, Value::Integers(layers)) => {
                 layers.iter().all(|&layer| layer >= 1) && layers.is_sorted_by(|one, next| one < next)
             }
@@ -100,7 +104,9 @@ impl Domain {
         let value = match self {
             Self::Dataset | Self::Names(_) => Value::Name(word.to_owned().into()),
             Self::Integer { .. } => Value::Integer(word.parse().ok()?),
-            Self::Positive | Self::NonNegative | Self::Fraction | Self::Share => Value::Real(word.parse().ok()?),
+            Self::Positive | Self::NonNegative | Self::Fraction | Self::Share | Self::Correlation => {
+                Value::Real(word.parse().ok()?)
+            }
             Self::Flag => Value::Flag(word.parse().ok()?),
             Self::Layers => return None,
         };
@@ -111,6 +117,6 @@ impl Domain {
     /// Whether the values are real numbers, so that a whole number in a spec file is converted to one.
     #[must_use]
     pub const fn is_real(self) -> bool {
-        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction | Self::Share)
+        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction | Self::Share | Self::Correlation)
     }
 }

@@ -243,6 +243,16 @@ settings! {
         name: "decoder_learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)),
         only: of_rules!("decoder_learning_rate"),
     }
+    /// Correlation of first feedback weights with first forward weights.
+    FeedbackAlignment {
+        name: "feedback_alignment", level: Lane, domain: Domain::Correlation, default: Some(Value::Real(0.0)),
+        only: of_rules!("feedback_alignment"),
+    }
+    /// Factor of the standard deviation of fixed or first feedback weights.
+    FeedbackScale {
+        name: "feedback_scale", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1.0)),
+        only: of_rules!("feedback_scale"),
+    }
     /// Number of the split into training and validation images.
     Fold {
         name: "fold", level: Lane, domain: Domain::Integer { min: 0, max: FOLDS - 1 },
@@ -272,6 +282,13 @@ impl Setting {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|setting| setting.name() == name)
+    }
+
+    /// Whether a value is left out of keys and digests: the default of a setting that was added later. Keys and digests of earlier
+    /// sweeps, which have no such setting, stay as they are.
+    #[must_use]
+    pub fn is_implied(self, value: &Value) -> bool {
+        matches!(self, Self::FeedbackAlignment | Self::FeedbackScale) && self.default_value().as_ref() == Some(value)
     }
 
     /// Whether a spec must set it.

@@ -115,6 +115,17 @@ fn fixed_decoders_are_decoders_that_learn_at_the_rate_zero() {
 }
 
 #[test]
+fn feedback_that_begins_as_the_weights_and_learns_as_they_do_is_back_propagation_for_ever() {
+    for network in [Network::Nn, Network::Dn, Network::Residual, Network::DenseConvnet] {
+        let depth = if network.is_convolutional() { 2 } else { 3 };
+        let shape = |rule| Shape { network, depth, ..shape(rule) };
+        let mut aligned = job(1, 80);
+        aligned.hyperparameters.feedback_alignment = 1.0;
+        assert_eq!(run(shape(Rule::Kp), vec![aligned]), run(shape(Rule::Bp), vec![job(1, 80)]), "{network}");
+    }
+}
+
+#[test]
 fn every_rule_learns_the_digits() {
     for &rule in Rule::ALL {
         // The decoder of the output layer has to train first; it gives the targets of sdtp.

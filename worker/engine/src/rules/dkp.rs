@@ -35,8 +35,7 @@ impl<T: Scalar> LearningRule<T> for DirectKolenPollack<T> {
             let d = step.model.group(FEEDBACK).weight_slices(step.lane, l);
             self.delta.receive(step, l, step.output_delta(), d)?;
             // ∂D_l = δ_{L+1}ᵀ · h_l.
-            let error = step.output_delta().shallow_clone();
-            self.d.learn(step, l, &error)?;
+            self.d.learn(step, l)?;
         }
         for l in step.layers() {
             step.learn(l, self.delta.deltas())?;

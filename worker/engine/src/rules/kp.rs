@@ -3,7 +3,7 @@
 //!
 //! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  ΔW_l = δ_lᵀ · input_l,
 //!
-//! ∂B_l = δ_lᵀ · input_l,  B_l of W_l's shape, drawn as W_l was; the same optimiser, learning rate and weight decay
+//! ∂B_l = δ_lᵀ · input_l,  B_l of W_l's shape, at first B_l = s (a W_l(0) + √(1 − a²) R_l) as in fa; the same optimiser, learning rate and weight decay
 
 use tch::TchError;
 
@@ -12,7 +12,7 @@ use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{Change, FEEDBACK, ParameterGroup};
+use crate::model::group::{Change, FEEDBACK, FirstDraw, ParameterGroup};
 
 /// The rule.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct KolenPollack<T> {
 
 impl<T: Scalar> LearningRule<T> for KolenPollack<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
-        vec![ParameterGroup::layerwise_feedback(architecture, Change::Trained(|forward, _| forward))]
+        vec![ParameterGroup::layerwise_feedback(architecture, Change::Trained(|forward, _| forward), FirstDraw::aligned)]
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {

@@ -86,13 +86,9 @@ impl<T: Scalar> DirectFeedback<T> {
         Ok(Self { copies: Some((copies, by_image)) })
     }
 
-    /// ∂D_l = errorᵀ · h_l, for an error [images, classes].
-    pub(in crate::rules) fn learn(
-        &mut self,
-        step: &mut StepContext<'_, T>,
-        layer: usize,
-        error: &Tensor,
-    ) -> Result<(), TchError> {
+    /// ∂D_l = δ_{L+1}ᵀ · h_l.
+    pub(in crate::rules) fn learn(&mut self, step: &mut StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
+        let error_transposed = step.output_delta().f_tr()?;
         let hidden = step.pass.hidden.rows(layer);
         let hidden = match &mut self.copies {
             None => hidden,
@@ -102,6 +98,6 @@ impl<T: Scalar> DirectFeedback<T> {
                 Rows { matrix: &by_image[layer - 1], ..copies.rows(layer) }
             }
         };
-        step.learn_group(FEEDBACK, layer, iter::once(&error.f_tr()?), hidden)
+        step.learn_group(FEEDBACK, layer, iter::once(&error_transposed), hidden)
     }
 }

@@ -42,12 +42,10 @@ pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
         for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
             linear::weight_gradient(WriteMode::Add, &slice.weight, input, &step)?;
         }
+        linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
     } else {
-        for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
-            linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
-        }
+        compute(parameters, layer, inputs_transposed, delta)?;
     }
-    linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
     if let Some(optimiser) = optimiser {
         let (first, values, gradients) = match in_place_sgd {
             Some(_) => parameters.bias_and_gradient_mut(lane, layer),
