@@ -284,11 +284,17 @@ impl Setting {
         Self::ALL.iter().copied().find(|setting| setting.name() == name)
     }
 
+    /// Whether the setting was added when there were sweeps and exports without it.
+    #[must_use]
+    pub const fn is_later(self) -> bool {
+        matches!(self, Self::ParametersAs | Self::FeedbackAlignment | Self::FeedbackScale)
+    }
+
     /// Whether a value is left out of keys and digests: the default of a setting that was added later. Keys and digests of earlier
     /// sweeps, which have no such setting, stay as they are.
     #[must_use]
     pub fn is_implied(self, value: &Value) -> bool {
-        matches!(self, Self::FeedbackAlignment | Self::FeedbackScale) && self.default_value().as_ref() == Some(value)
+        self.is_later() && self.default_value().as_ref() == Some(value)
     }
 
     /// Whether a spec must set it.

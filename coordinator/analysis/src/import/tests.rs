@@ -156,6 +156,22 @@ fn a_missing_and_an_unknown_column_are_refused() {
 }
 
 #[test]
+fn an_export_of_an_earlier_version_has_the_defaults_of_later_settings() {
+    let results = vec![completed("fa", "nn", 2, 0.5, 0.5), completed("bp", "dn", 2, 0.5, 0.5)];
+    let text = String::from_utf8(written(Format::Jsonl, &results)).expect("text");
+    let earlier = text.lines().map(|line| {
+        let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).expect("JSON");
+        row.retain(|name, _| !Setting::from_name(name).is_some_and(Setting::is_later));
+        serde_json::Value::Object(row).to_string() + "\n"
+    });
+    assert_eq!(read(earlier.collect::<String>().into_bytes()), Ok(results.clone()));
+    assert_eq!(results[0].point[&Setting::FeedbackScale], Value::Real(1.0));
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/results/paper-figures-0.parquet");
+    let found = file(std::fs::read(committed).expect("results of the repository")).expect("readable");
+    assert!(!found.results.is_empty());
+}
+
+#[test]
 fn other_and_damaged_files_are_refused() {
     let csv = read(written(Format::Csv, &results())).expect_err("CSV").to_string();
     assert!(csv.starts_with("row 1 is not a JSON object: "), "{csv}");
