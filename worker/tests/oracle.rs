@@ -9,11 +9,13 @@ use safetensors::SafeTensors;
 
 #[test]
 fn every_case_of_the_oracle_is_reproduced_in_both_precisions() {
-    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    // The second folder holds the rules and networks that ask why skip connections help.
+    let folders: Vec<PathBuf> = ["oracle", "oracle-skips"].map(|name| tests.join(name)).into_iter().collect();
     let mut cases = 0;
     for rule in Rule::ALL {
-        let of_rule = cases_of(&oracle, *rule);
-        assert!(!of_rule.is_empty(), "no case of {rule} in {}", oracle.display());
+        let of_rule: Vec<PathBuf> = folders.iter().flat_map(|folder| cases_of(folder, *rule)).collect();
+        assert!(!of_rule.is_empty(), "no case of {rule} in {folders:?}");
         for case in of_rule {
             for (kind, bound) in [("float64", 1e-9), ("float32", 1e-4)] {
                 let out = std::env::temp_dir().join(format!("biosweep-step-{}-{rule}-{kind}", std::process::id()));
@@ -22,12 +24,13 @@ fn every_case_of_the_oracle_is_reproduced_in_both_precisions() {
             }
         }
     }
-    assert!(cases >= 56, "only {cases} cases were found in {}", oracle.display());
+    assert!(cases >= 56, "only {cases} cases were found in {folders:?}");
 }
 
 /// The cases of a rule on the networks there are.
 fn cases_of(oracle: &Path, rule: Rule) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(oracle).expect("the oracle can be read");
+    // A missing folder has no case; the test fails if a rule has none at all.
+    let Ok(entries) = std::fs::read_dir(oracle) else { return Vec::new() };
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let wanted = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -2,107 +2,18 @@
 
 mod checked;
 mod key;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use self::checked::Checked;
 pub use self::key::TrialKey;
+pub use self::shape::{Convolution, Real, Shape, Skip};
 use crate::rules::Rule;
 use crate::settings::{Level, Setting, Value};
 use crate::vocabulary::dataset::DatasetRef;
 use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
-
-/// The settings that must be equal for trajectories to train as lanes of one bundle.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Shape {
-    /// The dataset to learn.
-    pub dataset: DatasetRef,
-    /// The kind of layers and their connections.
-    pub network: Network,
-    /// The learning rule.
-    pub rule: Rule,
-    /// The activation function of the hidden layers.
-    pub activation: ActivationFunction,
-    /// Number of hidden layers, at least 1.
-    pub depth: u32,
-    /// Units of each hidden layer of a fully connected network.
-    pub hidden: u32,
-    /// The settings of convolutional networks.
-    pub convolution: Convolution,
-    /// The skip connections beyond those that the network's name implies.
-    pub skip: Skip,
-    /// Images in one update.
-    pub batch_size: u32,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// Updates between two evaluations.
-    pub eval_every: u64,
-}
-
-/// The settings of convolutional networks; other networks ignore them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Convolution {
-    /// Channels of layer l are l times this.
-    pub channel_multiplier: u32,
-    /// The layers after which the resolution is halved, counted from 1.
-    pub downsample_after: Vec<u64>,
-}
-
-impl Default for Convolution {
-    fn default() -> Self {
-        Self { channel_multiplier: 16, downsample_after: vec![1, 2] }
-    }
-}
-
-/// The settings of skip connections, for networks that have a choice.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Skip {
-    /// Whether every dense layer also has the input as a source (dn).
-    pub input: bool,
-    /// The expected fraction of all possible skip connections that exist (lognormal).
-    pub density: Real,
-    /// σ of the log-normal decay with distance (lognormal).
-    pub decay: Real,
-    /// The seed of the random skip connections (lognormal).
-    pub seed: u64,
-}
-
-impl Default for Skip {
-    fn default() -> Self {
-        Self { input: false, density: Real(0.3), decay: Real(1.0), seed: 0 }
-    }
-}
-
-/// A real number that is never NaN, so that types with it can be compared and sorted.
-#[derive(Debug, Clone, Copy)]
-pub struct Real(pub f64);
-
-impl PartialEq for Real {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Real {}
-
-impl PartialOrd for Real {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Real {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl std::hash::Hash for Real {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.to_bits().hash(state);
-    }
-}
 
 /// The numeric settings of one lane. Lanes of one bundle may differ in all of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -121,6 +32,10 @@ pub struct Hyperparameters {
     pub noise_std: f64,
     /// Step size of the decoders.
     pub decoder_learning_rate: f64,
+    /// a: the correlation of first feedback weights with the first forward weights.
+    pub feedback_alignment: f64,
+    /// Factor of the standard deviation of fixed or first feedback weights.
+    pub feedback_scale: f64,
     /// The number of the split into training and validation images.
     pub fold: u32,
     /// The seed. All randomness of the trajectory derives from it and the fold.
@@ -138,6 +53,8 @@ impl Default for Hyperparameters {
             target_step: 0.1,
             noise_std: 0.1,
             decoder_learning_rate: 1e-3,
+            feedback_alignment: 0.0,
+            feedback_scale: 1.0,
             fold: 0,
             seed: 0,
         }
@@ -228,6 +145,7 @@ impl Configuration {
                 activation: ActivationFunction::Relu,
                 depth: 1,
                 hidden: 1,
+                parameters_as: None,
                 convolution: Convolution::default(),
                 skip: Skip::default(),
                 batch_size: 1,
@@ -253,6 +171,7 @@ impl Configuration {
             Setting::Activation => shape.activation = value.name()?,
             Setting::Depth => shape.depth = value.narrow()?,
             Setting::Hidden => shape.hidden = value.narrow()?,
+            Setting::ParametersAs => shape.parameters_as = Some(value.name()?),
             Setting::ChannelMultiplier => shape.convolution.channel_multiplier = value.narrow()?,
             Setting::DownsampleAfter => shape.convolution.downsample_after = value.integers()?.to_vec(),
             Setting::SkipInput => shape.skip.input = value.flag()?,
@@ -269,6 +188,8 @@ impl Configuration {
             Setting::TargetStep => hyper.target_step = value.real()?,
             Setting::NoiseStd => hyper.noise_std = value.real()?,
             Setting::DecoderLearningRate => hyper.decoder_learning_rate = value.real()?,
+            Setting::FeedbackAlignment => hyper.feedback_alignment = value.real()?,
+            Setting::FeedbackScale => hyper.feedback_scale = value.real()?,
             Setting::Fold => hyper.fold = value.narrow()?,
             Setting::Seed => hyper.seed = value.integer()?,
             Setting::EarlyStopStart => {
@@ -308,7 +229,7 @@ impl Configuration {
                 Setting::Dataset => Some(Value::Name(self.shape.dataset.kind().into())),
                 setting => self.get(setting),
             };
-            if let Some(value) = value {
+            if let Some(value) = value.filter(|value| !setting.is_implied(value)) {
                 canonical.extend_from_slice(separator);
                 canonical.extend_from_slice(opening.as_bytes());
                 put_json(&mut canonical, &value);
@@ -336,6 +257,7 @@ impl Configuration {
             Setting::Activation => name(shape.activation.name()),
             Setting::Depth => Value::Integer(shape.depth.into()),
             Setting::Hidden => Value::Integer(shape.hidden.into()),
+            Setting::ParametersAs => name(shape.parameters_as?.name()),
             Setting::ChannelMultiplier => Value::Integer(shape.convolution.channel_multiplier.into()),
             Setting::DownsampleAfter => Value::Integers(shape.convolution.downsample_after.clone()),
             Setting::SkipInput => Value::Flag(shape.skip.input),
@@ -352,6 +274,8 @@ impl Configuration {
             Setting::TargetStep => Value::Real(hyper.target_step),
             Setting::NoiseStd => Value::Real(hyper.noise_std),
             Setting::DecoderLearningRate => Value::Real(hyper.decoder_learning_rate),
+            Setting::FeedbackAlignment => Value::Real(hyper.feedback_alignment),
+            Setting::FeedbackScale => Value::Real(hyper.feedback_scale),
             Setting::Fold => Value::Integer(hyper.fold.into()),
             Setting::Seed => Value::Integer(hyper.seed),
             Setting::EarlyStopStart => Value::Integer(stop.early_stop?.start),

@@ -55,6 +55,18 @@ fn a_setting_that_does_not_apply_does_not_change_the_key() {
 }
 
 #[test]
+fn the_default_of_a_setting_that_was_added_later_does_not_change_the_key() {
+    let fa = (Setting::Rule, Value::Name("fa".into()));
+    let key = |settings: &[(Setting, Value)]| configuration(&[&[fa.clone()], settings].concat()).key();
+    let scale = |scale| key(&[(Setting::FeedbackScale, Value::Real(scale))]);
+    let alignment = |alignment| key(&[(Setting::FeedbackAlignment, Value::Real(alignment))]);
+    assert_eq!([scale(1.0), alignment(0.0)], [key(&[]); 2]);
+    assert!(scale(2.0) != key(&[]) && alignment(0.5) != key(&[]));
+    // The key that the program had before these settings.
+    assert_eq!(key(&[]).to_string(), "33a2aad173250dd226fb3f1b18ed6071ac6f21e992f7bd762d676ec986282ff6");
+}
+
+#[test]
 fn the_key_of_custom_data_depends_on_content_and_not_on_path() {
     let key = |directory: &str, digit: &str| {
         let name = format!("npy:{directory}#{}", digit.repeat(64));
@@ -70,6 +82,7 @@ fn the_key_of_custom_data_depends_on_content_and_not_on_path() {
 fn key_by_definition(configuration: &Configuration) -> TrialKey {
     let mut point = configuration.to_point();
     point.insert(Setting::Dataset, Value::Name(configuration.shape.dataset.kind().into()));
+    point.retain(|setting, value| !setting.is_implied(value));
     let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
     let canonical = serde_json::json!({
         "settings": settings,
@@ -93,6 +106,7 @@ fn some_value(setting: Setting) -> BoxedStrategy<Value> {
         Domain::Positive => prop_oneof![bits(1e-12, 1e-3), bits(1e-3, 1e9)].boxed(),
         Domain::NonNegative | Domain::Fraction => prop_oneof![bits(0.0, 1e-3), bits(0.0, 0.999)].boxed(),
         Domain::Share => bits(1e-6, 1.0),
+        Domain::Correlation => prop_oneof![Just(Value::Real(0.0)), bits(0.0, 1.0)].boxed(),
         Domain::Layers => prop::collection::btree_set(1_u64..50, 0..5)
             .prop_map(|layers| Value::Integers(layers.into_iter().collect()))
             .boxed(),

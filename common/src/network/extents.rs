@@ -1,5 +1,6 @@
 //! The size of each layer, in channels and resolution, from a shape and the size of the images.
 
+use super::width::{Ends, hidden_units};
 use crate::configuration::{Convolution, Shape};
 use crate::vocabulary::extent::Extent;
 
@@ -24,7 +25,8 @@ pub fn extents(shape: &Shape, image: Extent, classes: usize) -> Result<Vec<Exten
     if shape.network.is_convolutional() {
         return convolutional(depth, &shape.convolution, image, classes);
     }
-    let hidden = (0..depth).map(|_| Extent::flat(shape.hidden as usize));
+    let units = hidden_units(shape, Ends { inputs: image.units(), classes });
+    let hidden = (0..depth).map(|_| Extent::flat(units));
     Ok([Extent::flat(image.units())].into_iter().chain(hidden).chain([Extent::flat(classes)]).collect())
 }
 

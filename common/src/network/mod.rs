@@ -2,3 +2,4 @@
 
 pub mod extents;
 pub mod topology;
+pub mod width;

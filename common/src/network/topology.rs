@@ -4,6 +4,10 @@
 //! Branson (arXiv 2001.01647) compare two architectures: a chain, and dense connections from every hidden layer to
 //! every later layer (Huang et al. 2017). In their discussion they ask about architectures like that of the brain,
 //! where the lengths of connections have a log-normal distribution. The network `lognormal` is such an architecture.
+//!
+//! Two networks take the effects of skip connections apart. In `readout` only the output has skip connections, so that errors
+//! reach every layer in one step. In `residual` the skip connections have no weights (He et al. 2016): a hidden layer adds
+//! its activations to those of the layer before, h_l = h_{l-1} + σ(z_l).
 
 use std::ops::RangeInclusive;
 
@@ -15,6 +19,8 @@ use crate::vocabulary::Network;
 pub struct Topology {
     /// Of layer 1 first and of the output last; each list is ascending and not empty.
     sources: Vec<Vec<usize>>,
+    /// Whether hidden layers above the first add the layer before.
+    is_residual: bool,
 }
 
 impl Topology {
@@ -25,7 +31,8 @@ impl Topology {
         let drawn = (network == Network::Lognormal).then(|| Drawn::new(output, skip));
         let sources = |layer: usize| match (network, layer) {
             (_, 1) => vec![0],
-            (Network::Nn | Network::Convnet, _) => vec![layer - 1],
+            (Network::Readout, _) if layer == output => (1..layer).collect(),
+            (Network::Nn | Network::Convnet | Network::Readout | Network::Residual, _) => vec![layer - 1],
             (Network::Dn, _) if skip.input => (0..layer).collect(),
             (Network::Dn | Network::DenseConvnet, _) => (1..layer).collect(),
             (Network::Lognormal, _) => {
@@ -33,7 +40,7 @@ impl Topology {
                 (1..layer - 1).filter(kept).chain([layer - 1]).collect()
             }
         };
-        Self { sources: (1..=output).map(sources).collect() }
+        Self { sources: (1..=output).map(sources).collect(), is_residual: network == Network::Residual }
     }
 
     /// The number of hidden layers.
@@ -58,6 +65,12 @@ impl Topology {
     #[must_use]
     pub fn sources(&self, layer: usize) -> &[usize] {
         &self.sources[layer - 1]
+    }
+
+    /// I(l): whether the activations of a layer are h_l = h_{l-1} + σ(z_l), and not σ(z_l) alone.
+    #[must_use]
+    pub fn has_identity(&self, layer: usize) -> bool {
+        self.is_residual && (2..self.output()).contains(&layer)
     }
 
     /// The layers that have `layer` as a source, ascending.
@@ -133,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_layer_of_a_chain_has_the_previous_layer_as_source() {
-        for network in [Network::Nn, Network::Convnet] {
+        for network in [Network::Nn, Network::Convnet, Network::Residual] {
             let chain = topology(network, 3);
             assert_eq!((1..=4).map(|layer| chain.sources(layer)).collect::<Vec<_>>(), [[0], [1], [2], [3]]);
             assert_eq!(chain.readers(2).collect::<Vec<_>>(), [3]);
@@ -149,6 +162,21 @@ mod tests {
             assert_eq!(dense.sources(3), [1, 2]);
             assert_eq!(dense.sources(dense.output()), [1, 2, 3]);
             assert_eq!(dense.readers(1).collect::<Vec<_>>(), [2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn only_the_output_of_a_readout_network_has_several_sources() {
+        let readout = topology(Network::Readout, 3);
+        assert_eq!((1..=4).map(|layer| readout.sources(layer).len()).collect::<Vec<_>>(), [1, 1, 1, 3]);
+        assert_eq!((readout.sources(3), readout.sources(4)), (&[2][..], &[1, 2, 3][..]));
+    }
+
+    #[test]
+    fn only_hidden_layers_above_the_first_of_a_residual_network_add_the_layer_before() {
+        for &network in Network::ALL {
+            let with_identity: Vec<usize> = (1..=4).filter(|&layer| topology(network, 3).has_identity(layer)).collect();
+            assert_eq!(with_identity, if network == Network::Residual { vec![2, 3] } else { vec![] }, "{network}");
         }
     }
 

@@ -7,10 +7,10 @@ use crate::configuration::{Convolution, Shape, Skip};
 use crate::grid::{Block, Grid};
 use crate::network::extents::extents;
 use crate::network::topology::Topology;
-use crate::rules::{Decoders, Descriptor, Errors};
+use crate::rules::{Decoders, Descriptor, Errors, Learned};
 use crate::settings::{Setting, Value};
 use crate::vocabulary::dataset::DatasetRef;
-use crate::vocabulary::{Dataset, Network};
+use crate::vocabulary::{Dataset, Network, ParametersAs};
 
 /// Multiply-adds per second of one core, assumed in estimates for networks of the usual shapes. Measured rates of
 /// single cores are within a factor of two.
@@ -85,7 +85,7 @@ fn as_integer(value: &Value) -> Option<u64> {
 pub(crate) struct Costs(BTreeMap<Structure, Products>);
 
 /// The settings that decide the connections of a network.
-type Structure = (DatasetRef, Network, u32, u32, Convolution, Skip);
+type Structure = (DatasetRef, Network, u32, u32, Option<ParametersAs>, Convolution, Skip);
 
 /// Multiply-adds for one image in one direction.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,31 +98,41 @@ struct Products {
     of_output: f64,
     /// From the output directly to every unit.
     direct: f64,
+    /// From each hidden layer to classes of its own.
+    auxiliary: f64,
 }
 
 impl Costs {
     /// Multiply-adds of one update of one trajectory, without evaluations.
     pub(crate) fn of(&mut self, shape: &Shape) -> f64 {
-        let Shape { dataset, network, depth, hidden, convolution, skip, .. } = shape.clone();
-        let structure = (dataset, network, depth, hidden, convolution, skip);
-        let Products { of_input, of_hidden, of_output, direct } =
+        let Shape { dataset, network, depth, hidden, parameters_as, convolution, skip, .. } = shape.clone();
+        let structure = (dataset, network, depth, hidden, parameters_as, convolution, skip);
+        let Products { of_input, of_hidden, of_output, direct, auxiliary } =
             *self.0.entry(structure).or_insert_with(|| Products::of(shape));
         // Forward pass and weight gradients.
         let both = 2.0 * (of_input + of_hidden + of_output);
-        let Descriptor { errors, decoders, .. } = shape.rule.descriptor();
+        let Descriptor { errors, decoders, learned, .. } = shape.rule.descriptor();
         let of_errors = match errors {
             Errors::ThroughLayers => of_hidden + of_output,
             Errors::ThroughOutput => of_output,
             Errors::Direct => direct,
             Errors::None => 0.0,
         };
-        // A decoder is used three times and trained, and its noisy inputs are encoded again.
-        let of_decoders = match decoders {
+        let with_decoders = match decoders {
             Decoders::None => 0.0,
-            Decoders::OfHiddenLayers => 5.0 * of_hidden,
-            Decoders::OfAllLayers => 5.0 * (of_hidden + of_output),
+            Decoders::OfHiddenLayers => of_hidden,
+            Decoders::OfAllLayers => of_hidden + of_output,
         };
-        let per_image = both + of_errors + of_decoders;
+        // A correction uses a decoder twice.
+        let of_corrections = 2.0 * with_decoders;
+        let of_learned = match (learned, errors) {
+            (Learned::None, _) => 0.0,
+            (Learned::Decoders, _) => 3.0 * with_decoders,
+            (Learned::Feedback, Errors::Direct) => direct,
+            (Learned::Feedback, _) => 0.0,
+            (Learned::Auxiliary, _) => 3.0 * auxiliary,
+        };
+        let per_image = both + of_errors + of_corrections + of_learned;
         per_image * f64::from(shape.batch_size)
     }
 }
@@ -151,6 +161,9 @@ impl Products {
                 }
             }
             products.direct += (extents[layer].units() * classes) as f64;
+            if layer < topology.output() {
+                products.auxiliary += (extents[layer].channels * classes) as f64;
+            }
         }
         products
     }
@@ -183,6 +196,19 @@ mod tests {
         let mut covered: Vec<u64> = runs.into_iter().flatten().collect();
         covered.sort_unstable();
         assert_eq!(covered, (0..grid.trajectories()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn parameters_that_learn_cost_their_products() {
+        let cost = |rule: &str| {
+            let grid = grid(&format!("rule = \"{rule}\"\ndepth = 4\n"));
+            Costs::default().of(&grid.trajectory(TrajectoryIndex(0)).expect("in the grid").shape) / 128.0
+        };
+        let (hidden, classes) = (3.0 * 128.0 * 128.0, 128.0 * 10.0);
+        assert_eq!(cost("kp"), cost("fa"), "the gradient of the feedback is that of the weights");
+        assert_eq!(cost("dkp") - cost("dfa"), 4.0 * classes + 100.0);
+        assert_eq!(cost("dtp") - cost("fwdtp"), 3.0 * hidden);
+        assert_eq!(cost("bp") - cost("local"), hidden + classes - 3.0 * 4.0 * classes);
     }
 
     #[test]

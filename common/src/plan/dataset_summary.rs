@@ -237,7 +237,7 @@ fn brief(value: f32) -> String {
 }
 
 /// One trajectory of each shape of a block, or a sample if the shapes are very many.
-fn shapes(block: &Block) -> Vec<u64> {
+pub(super) fn shapes(block: &Block) -> Vec<u64> {
     if block.shapes() > SHAPES_MAX {
         let spread = |n: u64| u128::from(n) * u128::from(block.trajectories() - 1) / u128::from(SHAPES_MAX - 1);
         return (0..SHAPES_MAX).filter_map(|n| u64::try_from(spread(n)).ok()).collect();

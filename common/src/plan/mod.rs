@@ -2,6 +2,7 @@
 
 pub mod cost;
 pub mod dataset_summary;
+pub mod widths;
 
 use serde::Serialize;
 

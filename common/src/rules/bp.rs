@@ -1,6 +1,6 @@
 //! Back-propagation.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "bp",
@@ -10,6 +10,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     hyperparameters: &[],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[],
     colour: "#0072b2",
 };

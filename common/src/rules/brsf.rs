@@ -1,6 +1,6 @@
 //! Sign-symmetric feedback of random size, drawn anew at every update.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -11,6 +11,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     hyperparameters: &[],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[Measure::FeedbackAngle],
     colour: "#b8a12b",
 };

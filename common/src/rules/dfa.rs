@@ -1,15 +1,16 @@
 //! Direct feedback alignment.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "dfa",
     title: "Direct feedback alignment",
     citation: "Nøkland 2016",
     summary: "the error of the output goes to every layer directly, through fixed random weights",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_scale"],
     errors: Errors::Direct,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[],
     colour: "#cc79a7",
 };

@@ -1,6 +1,6 @@
 //! Feedback alignment.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -8,9 +8,10 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Feedback alignment",
     citation: "Lillicrap et al. 2016",
     summary: "errors return through fixed random weights",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_alignment", "feedback_scale"],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[Measure::FeedbackAngle],
     colour: "#d55e00",
 };

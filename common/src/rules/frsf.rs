@@ -1,6 +1,6 @@
 //! Sign-symmetric feedback of fixed random size.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -8,9 +8,10 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     title: "Fixed random-magnitude sign-concordant feedback",
     citation: "Liao et al. 2016, Moskovitz et al. 2018",
     summary: "errors return through |R| ⊙ sign(W), R drawn once",
-    hyperparameters: &[],
+    hyperparameters: &["feedback_scale"],
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
+    learned: Learned::None,
     diagnostics: &[Measure::FeedbackAngle],
     colour: "#8c6d00",
 };

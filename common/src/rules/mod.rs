@@ -25,6 +25,8 @@ pub struct Descriptor {
     pub errors: Errors,
     /// The layers that have decoders.
     pub decoders: Decoders,
+    /// The parameters beside the forward weights that learn.
+    pub learned: Learned,
     /// The diagnostics that apply to this rule and not to every rule.
     pub diagnostics: &'static [Measure],
     /// The colour in figures: of Okabe and Ito's palette, which the colour-blind can tell apart, too.
@@ -53,6 +55,20 @@ pub enum Decoders {
     OfHiddenLayers,
     /// The hidden layers above the first, and the output layer.
     OfAllLayers,
+}
+
+/// The parameters beside the forward weights that learn, and the matrix products of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// None.
+    None,
+    /// The decoders: three products each. The layer is computed from noisy sources, the decoder is used, its gradient is computed.
+    Decoders,
+    /// The feedback weights. Between layers their gradient is that of the forward weights and costs no product; from the output
+    /// to each hidden layer it is one product.
+    Feedback,
+    /// A classifier of each hidden layer: three products each, forward, backward and of the gradient.
+    Auxiliary,
 }
 
 impl Errors {
@@ -114,6 +130,10 @@ rules! {
     Sdtp = sdtp;
     Brsf = brsf;
     Drtp = drtp;
+    Kp = kp;
+    Dkp = dkp;
+    Fwdtp = fwdtp;
+    Local = local;
 }
 
 named_type!(Rule, "rule");
@@ -125,7 +145,7 @@ impl Rule {
         self.descriptor().name
     }
 
-    /// Whether the rule trains decoders.
+    /// Whether the rule has decoders.
     #[must_use]
     pub fn has_decoders(self) -> bool {
         self.descriptor().decoders != Decoders::None
@@ -178,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_applies_to_some_rules_names_them() {
-        assert_eq!(in_words(|rule| rule.decoders != Decoders::None), "the rules dtp, sdtp");
-        assert_eq!(in_words(|rule| rule.errors == Errors::Direct), "the rules dfa, drtp");
+        assert_eq!(in_words(|rule| rule.decoders != Decoders::None), "the rules dtp, sdtp, fwdtp");
+        assert_eq!(in_words(|rule| rule.errors == Errors::Direct), "the rules dfa, drtp, dkp");
     }
 }

@@ -1,6 +1,6 @@
 //! Simplified difference target propagation.
 
-use super::{Decoders, Descriptor, Errors};
+use super::{Decoders, Descriptor, Errors, Learned};
 use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -11,6 +11,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     hyperparameters: &["target_step", "noise_std", "decoder_learning_rate"],
     errors: Errors::None,
     decoders: Decoders::OfAllLayers,
+    learned: Learned::Decoders,
     diagnostics: &[Measure::ReconstructionError],
     colour: "#56b4e9",
 };

@@ -1,6 +1,7 @@
 //! The table of all settings: name, level, values, default and condition.
 
 mod assignment;
+mod domain;
 mod value;
 
 use std::fmt;
@@ -9,10 +10,10 @@ use serde::Serialize;
 
 use crate::rules;
 use crate::rules::Rule;
-use crate::vocabulary::dataset::DatasetRef;
-use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
+use crate::vocabulary::{ActivationFunction, Network, Optimizer, ParametersAs};
 
 pub use assignment::{AssignmentError, assignment, assignments};
+pub use domain::{CUSTOM_DATA, Domain};
 pub use value::{Value, short_real};
 
 /// The level of a setting: where its value may differ.
@@ -24,115 +25,6 @@ pub enum Level {
     Lane,
     /// May differ between trials of a trajectory: it says only when to stop.
     Stop,
-}
-
-/// How a spec file refers to custom data.
-pub const CUSTOM_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
-
-/// The values that a setting takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Domain {
-    /// The name of a dataset, or custom data as [`DatasetRef`] writes it.
-    Dataset,
-    /// One of a list of names.
-    Names(&'static [&'static str]),
-    /// A whole number from `min` to `max`.
-    Integer {
-        /// The least allowed value.
-        min: u64,
-        /// The greatest allowed value.
-        max: u64,
-    },
-    /// A number above zero that single precision holds, because networks train in it.
-    Positive,
-    /// Zero, or a number as in `Positive`.
-    NonNegative,
-    /// Zero, or a number as in `Positive` that is below 1 in single precision too.
-    Fraction,
-    /// A number above 0, up to and including 1.
-    Share,
-    /// A list of hidden layers, as numbers from 1.
-    Layers,
-    /// True or false.
-    Flag,
-}
-
-/// The numbers above zero that float32 holds with full precision, as text.
-const FLOAT32: &str = "1.18e-38 to 3.4e38 (float32)";
-
-/// Whether single precision holds a number above zero with full precision. Outside these bounds it would become zero or
-/// infinite, or lose digits.
-fn is_float32(number: f64) -> bool {
-    (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number)
-}
-
-impl fmt::Display for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dataset => write!(f, "one of {}, or {CUSTOM_DATA}", Dataset::NAMES.join(", ")),
-            Self::Names(names) => write!(f, "one of {}", names.join(", ")),
-            Self::Integer { min, max: u64::MAX } => write!(f, "a whole number, at least {min}"),
-            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
-            Self::Positive => write!(f, "a number from {FLOAT32}"),
-            Self::NonNegative => write!(f, "0 or a number from {FLOAT32}"),
-            Self::Fraction => f.write_str("0 or a number from 1.18e-38 up to but not including 1, in float32"),
-            Self::Share => f.write_str("a number above 0, at most 1"),
-            Self::Layers => f.write_str("a list of layer numbers, ascending from 1"),
-            Self::Flag => f.write_str("true or false"),
-        }
-    }
-}
-
-impl Domain {
-    /// Whether the value is in this domain.
-    #[must_use]
-    pub fn contains(self, value: &Value) -> bool {
-        let trains = match (self, value) {
-            (Self::Positive | Self::NonNegative, Value::Real(number)) => *number == 0.0 || is_float32(*number),
-            (Self::Fraction, Value::Real(number)) => *number == 0.0 || (is_float32(*number) && (*number as f32) < 1.0),
-            _ => true,
-        };
-        trains && self.contained(value)
-    }
-
-    /// Whether the value is allowed in a stored sweep. Earlier versions accepted numbers outside single precision.
-    #[must_use]
-    pub fn contained(self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Dataset, Value::Name(name)) => name.parse::<DatasetRef>().is_ok(),
-            (Self::Names(names), Value::Name(name)) => names.contains(&name.as_ref()),
-            (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
-            (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
-            (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
-            (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
-            (Self::Share, Value::Real(number)) => *number > 0.0 && *number <= 1.0,
-            (Self::Layers, Value::Integers(layers)) => {
-                layers.iter().all(|&layer| layer >= 1) && layers.is_sorted_by(|one, next| one < next)
-            }
-            (Self::Flag, Value::Flag(_)) => true,
-            _ => false,
-        }
-    }
-
-    /// The value for a word on a command line; `None` if it is not in this domain or the domain is lists.
-    #[must_use]
-    pub fn value_of(self, word: &str) -> Option<Value> {
-        let value = match self {
-            Self::Dataset | Self::Names(_) => Value::Name(word.to_owned().into()),
-            Self::Integer { .. } => Value::Integer(word.parse().ok()?),
-            Self::Positive | Self::NonNegative | Self::Fraction | Self::Share => Value::Real(word.parse().ok()?),
-            Self::Flag => Value::Flag(word.parse().ok()?),
-            Self::Layers => return None,
-        };
-        // Trials of stored sweeps are referred to by their values too.
-        self.contained(&value).then_some(value)
-    }
-
-    /// Whether the values are real numbers, so that a whole number in a spec file is converted to one.
-    #[must_use]
-    pub const fn is_real(self) -> bool {
-        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction | Self::Share)
-    }
 }
 
 /// The condition under which a setting applies.
@@ -234,6 +126,11 @@ const FULLY_CONNECTED: Option<Condition> = Some(Condition {
     holds: |network| named(network, |network: Network| !network.is_convolutional()),
     belongs_to: || "fully connected networks".to_owned(),
 });
+const RESIZABLE: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, Network::takes_parameters_as),
+    belongs_to: || "the networks nn, readout, residual".to_owned(),
+});
 const CONVOLUTIONAL: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, Network::is_convolutional),
@@ -273,6 +170,11 @@ settings! {
     Hidden {
         name: "hidden", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
         default: Some(Value::Integer(128)), only: FULLY_CONNECTED,
+    }
+    /// Network of the same depth and `hidden` whose number of forward parameters decides the units instead.
+    ParametersAs {
+        name: "parameters_as", level: Shape, domain: Domain::Names(ParametersAs::NAMES), default: None,
+        only: RESIZABLE,
     }
     /// Channels of convolutional layer l are l times this.
     ChannelMultiplier {
@@ -341,6 +243,16 @@ settings! {
         name: "decoder_learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)),
         only: of_rules!("decoder_learning_rate"),
     }
+    /// Correlation of first feedback weights with first forward weights.
+    FeedbackAlignment {
+        name: "feedback_alignment", level: Lane, domain: Domain::Correlation, default: Some(Value::Real(0.0)),
+        only: of_rules!("feedback_alignment"),
+    }
+    /// Factor of the standard deviation of fixed or first feedback weights.
+    FeedbackScale {
+        name: "feedback_scale", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1.0)),
+        only: of_rules!("feedback_scale"),
+    }
     /// Number of the split into training and validation images.
     Fold {
         name: "fold", level: Lane, domain: Domain::Integer { min: 0, max: FOLDS - 1 },
@@ -370,6 +282,19 @@ impl Setting {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|setting| setting.name() == name)
+    }
+
+    /// Whether the setting was added when there were sweeps and exports without it.
+    #[must_use]
+    pub const fn is_later(self) -> bool {
+        matches!(self, Self::ParametersAs | Self::FeedbackAlignment | Self::FeedbackScale)
+    }
+
+    /// Whether a value is left out of keys and digests: the default of a setting that was added later. Keys and digests of earlier
+    /// sweeps, which have no such setting, stay as they are.
+    #[must_use]
+    pub fn is_implied(self, value: &Value) -> bool {
+        self.is_later() && self.default_value().as_ref() == Some(value)
     }
 
     /// Whether a spec must set it.

@@ -95,6 +95,18 @@ names! {
         Convnet = "convnet",
         /// Convolutional; each layer has all previous hidden layers as sources.
         DenseConvnet = "dense_convnet",
+        /// Fully connected; each hidden layer has the previous one as source, the output has all hidden layers.
+        Readout = "readout",
+        /// Fully connected; each layer has the previous one as source, and each hidden layer above the first adds it.
+        Residual = "residual",
+    }
+}
+
+names! {
+    /// The network whose number of forward parameters another network takes.
+    ParametersAs("network to take the number of parameters of") {
+        /// The network `dn` of the same depth and `hidden`.
+        Dn = "dn",
     }
 }
 
@@ -204,9 +216,17 @@ impl Network {
     #[must_use]
     pub const fn is_convolutional(self) -> bool {
         match self {
-            Self::Nn | Self::Dn | Self::Lognormal => false,
+            Self::Nn | Self::Dn | Self::Lognormal | Self::Readout | Self::Residual => false,
             Self::Convnet | Self::DenseConvnet => true,
         }
+    }
+}
+
+impl Network {
+    /// Whether the network may take the number of parameters of another one: a chain, whose width is free.
+    #[must_use]
+    pub const fn takes_parameters_as(self) -> bool {
+        matches!(self, Self::Nn | Self::Readout | Self::Residual)
     }
 }
 
@@ -236,6 +256,9 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         let error = "backprop".parse::<Rule>().expect_err("not a rule");
-        assert_eq!(error.to_string(), "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp, brsf, drtp");
+        assert_eq!(
+            error.to_string(),
+            "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp, brsf, drtp, kp, dkp, fwdtp, local"
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use biosweep_common::plan::Plan;
+use biosweep_common::plan::dataset_summary::DatasetSummary;
+use biosweep_common::plan::widths::widths;
 use biosweep_common::workers::flags;
 use clap::Args;
 
@@ -36,10 +38,12 @@ pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) ->
     let plan = Plan::of(&source.spec, args.lanes.get());
     let name = source.spec.name.clone();
     let datasets = datasets::look(&source.spec, args.data_dir.as_deref(), home).await?;
+    let summaries: Vec<&DatasetSummary> = datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).collect();
+    let widths = widths(&source.spec.grid, &summaries);
     let reused = reused(args, home, source).await?;
     answer(match output {
-        Output::Human => human::plan(&name, &plan, &datasets, reused),
-        Output::Json => json::plan(&plan, &datasets, reused),
+        Output::Human => human::plan(&name, &plan, &datasets, &widths, reused),
+        Output::Json => json::plan(&plan, &datasets, &widths, reused),
     })
 }
 

@@ -7,6 +7,7 @@ use biosweep_analysis::aggregate::Cell;
 use biosweep_analysis::compare::{Contrast, sentence};
 use biosweep_common::plan::Plan;
 use biosweep_common::plan::dataset_summary::DatasetSummary;
+use biosweep_common::plan::widths::ResolvedWidth;
 use biosweep_common::results::views::{
     IncompleteAttempt, IncompleteCause, LaneView, PlannedDataset, SpecView, SweepStatus, SweepView, WorkerView,
 };
@@ -181,11 +182,12 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], 
     pretty(&value)
 }
 
-pub(crate) fn plan(plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> String {
+pub(crate) fn plan(plan: &Plan, datasets: &[PlannedDataset], widths: &[ResolvedWidth], reused: u64) -> String {
     let mut value = json!(plan);
     value["datasets"] = datasets.iter().map(planned_dataset).collect();
     value["warnings"] =
         datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).flat_map(DatasetSummary::warnings).collect();
+    value["widths"] = json!(widths);
     value["reused"] = reused.into();
     pretty(&value)
 }

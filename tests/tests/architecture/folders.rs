@@ -10,8 +10,13 @@ const ENTRIES_MAX: usize = 12;
 const LINES_MAX: usize = 400;
 
 /// Folders with more entries, which are alike.
-const LISTS: &[(&str, &str)] =
-    &[("coordinator/src/cli", "one file for each command"), ("worker/tests/oracle", "two files for each case")];
+const LISTS: &[(&str, &str)] = &[
+    ("common/src/rules", "one file for each rule"),
+    ("coordinator/src/cli", "one file for each command"),
+    ("worker/engine/src/rules", "one file for each rule"),
+    ("worker/tests/oracle", "two files for each case"),
+    ("worker/tests/oracle-skips", "two files for each case"),
+];
 
 /// What builds and tools leave in a folder.
 fn is_left_by_tools(name: &str) -> bool {

@@ -4,7 +4,7 @@
 //! medians of the rounds.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::rules::{Errors, Rule};
+use biosweep_common::rules::{Errors, Learned, Rule};
 use biosweep_data::{self as data, DataError, Part, Places};
 use biosweep_host::clock::Clock;
 use serde::Serialize;
@@ -149,18 +149,33 @@ impl Floor {
                     &matrix(rows, architecture.classes() as i64)?,
                     &matrix(architecture.classes() as i64, units)?,
                 );
+                if descriptor.learned == Learned::Feedback {
+                    let (error, hidden) = (matrix(rows, architecture.classes() as i64)?, matrix(rows, units)?);
+                    add(matrix(architecture.classes() as i64, units)?, &error.f_tr()?, &hidden);
+                }
+            }
+            if descriptor.learned == Learned::Auxiliary && !is_output {
+                let classes = architecture.classes() as i64;
+                let (hidden, classifier) = (matrix(rows, outputs)?, matrix(classes, outputs)?);
+                let (prediction, error) = (matrix(rows, classes)?, matrix(rows, classes)?);
+                add(prediction, &hidden, &classifier.f_tr()?);
+                add(matrix(rows, outputs)?, &error, &classifier);
+                add(matrix(classes, outputs)?, &error.f_tr()?, &hidden);
             }
             if descriptor.decoders.layers(output).contains(&layer) {
                 let kernel_size = (architecture.kernel_size(layer) * architecture.kernel_size(layer)) as i64;
                 let (units, back) = (kernel_size * outputs, architecture.hidden_channels(layer) as i64);
                 let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);
-                // Decoder outputs for the activations, the target differences and the noisy code; the noisy code; the
-                // decoder gradient.
-                for _ in 0..3 {
+                // Decoder outputs for the activations and the target differences. If the decoder learns: its output for the
+                // noisy code; the noisy code; the decoder gradient.
+                let is_learned = descriptor.learned == Learned::Decoders;
+                for _ in 0..if is_learned { 3 } else { 2 } {
                     add(matrix(positions, back)?, &unfolded, &decoder.f_tr()?);
                 }
-                add(z, &matrix(positions, inputs)?, &weight.f_tr()?);
-                add(matrix(back, units)?, &matrix(positions, back)?.f_tr()?, &unfolded);
+                if is_learned {
+                    add(z, &matrix(positions, inputs)?, &weight.f_tr()?);
+                    add(matrix(back, units)?, &matrix(positions, back)?.f_tr()?, &unfolded);
+                }
             }
         }
         Ok(Self(products))

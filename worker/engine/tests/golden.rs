@@ -39,12 +39,12 @@ fn curves() -> Vec<(String, f64)> {
     Device::Cpu.prepare();
     let digits = data::load(&Dataset::SyntheticDigits.into(), &Places::default()).expect("embedded");
     let mut points = Vec::new();
-    let mut turn = 0;
-    for &rule in Rule::ALL {
-        for &network in Network::ALL {
+    for (rule_index, &rule) in Rule::ALL.iter().enumerate() {
+        for (network_index, &network) in Network::ALL.iter().enumerate() {
+            // The first curves were of five networks. A later network leaves the turns of these as they are.
+            let turn = 5 * rule_index + network_index;
             let activation = ActivationFunction::ALL[turn % ActivationFunction::ALL.len()];
             let optimizer = Optimizer::ALL[turn % Optimizer::ALL.len()];
-            turn += 1;
             let shape = Shape {
                 dataset: Dataset::SyntheticDigits.into(),
                 network,
@@ -52,6 +52,7 @@ fn curves() -> Vec<(String, f64)> {
                 activation,
                 depth: if network.is_convolutional() { 2 } else { 4 },
                 hidden: 24,
+                parameters_as: None,
                 convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
                 skip: Skip::default(),
                 batch_size: 32,

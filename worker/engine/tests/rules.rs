@@ -13,7 +13,7 @@ use biosweep_engine::kernels::handles::ViewMut;
 use biosweep_engine::kernels::scalar::Scalar;
 use biosweep_engine::kernels::transfer::{copy_from_host, copy_rows_to_host, copy_to_host, draw_normal, fill};
 use biosweep_engine::kernels::weights::scale;
-use biosweep_engine::model::group::{DECODER, FEEDBACK};
+use biosweep_engine::model::group::{AUXILIARY, Change, DECODER, FEEDBACK};
 use biosweep_engine::model::optimisers::LaneOptimisers;
 use biosweep_engine::model::parameters::Parameters;
 use biosweep_engine::model::{ForwardPass, Model};
@@ -146,12 +146,14 @@ fn autograd(model: &Model<f64>) -> Gradients {
         } else {
             input.matmul(&weight.tr()) + bias
         };
-        activations.push(match activation {
+        let activated = match activation {
             _ if layer == topology.output() => z,
             ActivationFunction::Relu => z.relu(),
             ActivationFunction::Sigmoid => z.sigmoid(),
             ActivationFunction::Tanh => z.tanh(),
-        });
+        };
+        let has_identity = topology.has_identity(layer);
+        activations.push(if has_identity { &activations[layer - 1] + activated } else { activated });
     }
     let logits = &activations[topology.output()];
     let targets = Tensor::from_slice(&labels);
@@ -262,7 +264,7 @@ fn a_target_projection_is_direct_feedback_of_a_label_and_leaves_the_output_layer
 
 #[test]
 fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_propagation_there() {
-    for kind in [Kind::Nn, Kind::Dn, Kind::Lognormal] {
+    for kind in [Kind::Nn, Kind::Dn, Kind::Lognormal, Kind::Readout, Kind::Residual] {
         let mut direct = model::<f64>(Rule::Dfa, kind, ActivationFunction::Tanh, 3);
         let output = direct.architecture.topology.output();
         let inputs = direct.architecture.inputs(output).fan_in();
@@ -303,7 +305,11 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
             stepped(&plain.forward, &direct.forward, hyperparameters.learning_rate, &format!("{rule} {kind}"));
             for (plain, direct) in plain.groups.iter().zip(&direct.groups) {
                 let name = plain.declared.name;
-                let rate = if name == DECODER { hyperparameters.decoder_learning_rate } else { 0.0 };
+                let rate = match plain.declared.change {
+                    Change::Trained(_) if name == DECODER => hyperparameters.decoder_learning_rate,
+                    Change::Trained(_) => hyperparameters.learning_rate,
+                    Change::Fixed | Change::Redrawn => 0.0,
+                };
                 stepped(&plain.parameters, &direct.parameters, rate, &format!("{rule} {kind} {name}"));
             }
         }
@@ -312,18 +318,62 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
 
 #[test]
 fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
+    for rule in [Rule::Fa, Rule::Kp] {
+        for &kind in Kind::ALL {
+            let expected = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 4), Rule::Bp);
+            let mut aligned = model::<f64>(rule, kind, ActivationFunction::Tanh, 4);
+            for layer in 2..=aligned.architecture.topology.output() {
+                let weight = aligned.forward.weight(0, layer);
+                aligned.group_mut(FEEDBACK).set_weight(0, layer, &weight);
+            }
+            for (parameter, own) in gradients(&mut aligned, rule) {
+                // Not to the last bit under fa, because its feedback weights have another memory layout.
+                let distance = distance(&expected[&parameter], &own);
+                assert!(distance < 1e-13, "{rule} {kind} {parameter:?}: {distance}");
+            }
+        }
+    }
+}
+
+#[test]
+fn feedback_that_learns_has_the_gradient_of_the_forward_weights() {
     for &kind in Kind::ALL {
-        let expected = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 4), Rule::Bp);
-        let mut aligned = model::<f64>(Rule::Fa, kind, ActivationFunction::Tanh, 4);
-        for layer in 2..=aligned.architecture.topology.output() {
-            let weight = aligned.forward.weight(0, layer);
-            aligned.group_mut(FEEDBACK).set_weight(0, layer, &weight);
+        let mut model = model::<f64>(Rule::Kp, kind, ActivationFunction::Tanh, 4);
+        let of_weights = gradients(&mut model, Rule::Kp);
+        for layer in model.group(FEEDBACK).layers() {
+            assert_eq!(model.group(FEEDBACK).weight_gradient(layer), of_weights[&(layer, "weight")], "{kind} {layer}");
         }
-        for (parameter, own) in gradients(&mut aligned, Rule::Fa) {
-            // Not to the last bit, because feedback weights have another memory layout.
-            let distance = distance(&expected[&parameter], &own);
-            assert!(distance < 1e-13, "{kind} {parameter:?}: {distance}");
+    }
+}
+
+/// A layer that is all the output reads, with the classifier W_{L+1}, has the error of back-propagation.
+#[test]
+fn a_local_error_of_the_last_layer_through_the_output_weights_is_back_propagation_there() {
+    for kind in [Kind::Nn, Kind::Residual, Kind::Convnet] {
+        let mut local = model::<f64>(Rule::Local, kind, ActivationFunction::Tanh, 3);
+        let (weight, bias) = (local.forward.weight(0, 4), copy_to_host(local.forward.bias(0, 4)));
+        local.group_mut(AUXILIARY).set_weight(0, 3, &weight);
+        copy_from_host(local.group_mut(AUXILIARY).bias_mut(0, 3), &bias);
+        let own = gradients(&mut local, Rule::Local);
+        let propagated = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 3), Rule::Bp);
+        for what in ["weight", "bias"] {
+            assert!(distance(&propagated[&(3, what)], &own[&(3, what)]) < 1e-12, "{kind} {what}");
+            assert!(distance(&propagated[&(1, what)], &own[&(1, what)]) > 0.1, "{kind} {what}: below it is not");
+            let of_classifier = local.group(AUXILIARY);
+            let gradient = match what {
+                "weight" => of_classifier.weight_gradient(3),
+                _ => copy_to_host(of_classifier.bias_gradient(3)),
+            };
+            assert!(distance(&own[&(4, what)], &gradient) < 1e-12, "{kind} {what}: it learns as the output does");
         }
+    }
+}
+
+#[test]
+fn target_propagation_with_fixed_decoders_is_that_with_trained_ones_at_the_same_step() {
+    for &kind in Kind::ALL {
+        let expected = gradients(&mut model::<f64>(Rule::Dtp, kind, ActivationFunction::Tanh, 4), Rule::Dtp);
+        assert_eq!(gradients(&mut model::<f64>(Rule::Fwdtp, kind, ActivationFunction::Tanh, 4), Rule::Fwdtp), expected);
     }
 }
 
@@ -346,6 +396,27 @@ fn zero_feedback_moves_no_hidden_weight() {
         for ((layer, what), gradient) in gradients(&mut silent, Rule::Fa) {
             let moves = gradient.iter().any(|&number| number != 0.0);
             assert_eq!(moves, layer == output, "{kind} layer {layer} {what}");
+        }
+    }
+}
+
+/// Biases of zero have the slope 1 in tanh, so that the bias gradient of a layer is the sum of its signal.
+#[test]
+fn a_residual_network_with_zero_weights_passes_the_signal_unchanged() {
+    for rule in [Rule::Bp, Rule::Fa] {
+        let mut model = model::<f64>(rule, Kind::Residual, ActivationFunction::Tanh, 4);
+        for layer in 1..=4 {
+            fill(model.forward.raw_weight_mut(0, layer), 0.0);
+            fill(model.forward.bias_mut(0, layer), 0.0);
+            if rule == Rule::Fa && layer > 1 {
+                fill(model.group_mut(FEEDBACK).raw_weight_mut(0, layer), 0.0);
+            }
+        }
+        let gradients = gradients(&mut model, rule);
+        let signal = &gradients[&(4, "bias")];
+        assert!(signal.iter().any(|&number| number != 0.0), "{rule}");
+        for layer in 1..4 {
+            assert_eq!(&gradients[&(layer, "bias")], signal, "{rule} layer {layer}");
         }
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
         activation: args.activation,
         depth: args.depth,
         hidden: args.hidden,
+        parameters_as: None,
         convolution: Convolution::default(),
         skip: Skip::default(),
         batch_size: args.batch,

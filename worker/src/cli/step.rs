@@ -13,7 +13,8 @@ pub(super) struct StepArgs {
     /// The case: a JSON file with rule, network, activation, depth and, for dtp, target_step and noise_std
     #[arg(long, value_name = "JSON")]
     case: PathBuf,
-    /// The tensors: param.L.weight, param.L.bias, feedback.L.weight, decoder.J.weight, decoder.J.bias, noise.J, x, y
+    /// The tensors: param.L.weight, param.L.bias, feedback.L.weight, decoder.J.weight, decoder.J.bias, auxiliary.L.weight,
+    /// auxiliary.L.bias, noise.J, x, y
     #[arg(long, value_name = "SAFETENSORS")]
     tensors: PathBuf,
     /// The file for the results

@@ -32,6 +32,8 @@ pub enum Purpose {
     PixelNoise,
     /// The signs of a sign-flip test with too many pairs to try every combination of signs.
     SignFlips,
+    /// The initial weights of a layer's own classifier.
+    Auxiliary(u32),
 }
 
 /// Random numbers for one purpose at one step.
@@ -55,6 +57,7 @@ impl Stream {
             Purpose::Digits => (6, 0),
             Purpose::PixelNoise => (7, 0),
             Purpose::SignFlips => (8, 0),
+            Purpose::Auxiliary(layer) => (9, layer),
         };
         let mut hasher = blake3::Hasher::new_derive_key("biosweep random stream 1");
         hasher.update(&seed.to_le_bytes());

@@ -50,6 +50,7 @@ fn write_block(block: &Block, text: &mut String) {
         let value = first.get(&setting).cloned().or_else(|| setting.default_value());
         if let Some(value) = value
             && !varies
+            && !setting.is_implied(&value)
             && setting.condition().is_none_or(|condition| is_used(block, &condition))
         {
             let _fits = writeln!(text, "{setting} = {value}");

@@ -151,7 +151,7 @@ fn an_error_in_a_measure_lists_the_measures() {
         ),
         (
             "depth = 1\n[train]\nmeasure = [\"feedback_angle\"]",
-            "9:12: train.measure[0]: `feedback_angle` applies to no trial; remove it: it applies to the rules fa, usf, frsf, brsf",
+            "9:12: train.measure[0]: `feedback_angle` applies to no trial; remove it: it applies to the rules fa, usf, frsf, brsf, kp",
         ),
     ]);
 }

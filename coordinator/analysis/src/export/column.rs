@@ -48,7 +48,9 @@ impl Kind {
         match domain {
             Domain::Dataset | Domain::Names(_) => Self::Text,
             Domain::Integer { .. } => Self::Integer,
-            Domain::Positive | Domain::NonNegative | Domain::Fraction | Domain::Share => Self::Real,
+            Domain::Positive | Domain::NonNegative | Domain::Fraction | Domain::Share | Domain::Correlation => {
+                Self::Real
+            }
             Domain::Layers => Self::Integers,
             Domain::Flag => Self::Flag,
         }

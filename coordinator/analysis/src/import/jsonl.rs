@@ -18,8 +18,10 @@ fn fields(line: &[u8], row: u64, columns: &Columns) -> Result<Vec<Field>, Import
         serde_json::from_slice(line).map_err(|error| ImportError::NotJson { row, why: error.to_string() })?;
     let mut fields = Vec::with_capacity(columns.list().len());
     for column in columns.list() {
-        let Some(value) = object.remove(column.name) else {
-            return Err(ImportError::Missing { column: column.name.to_owned(), row });
+        let value = match object.remove(column.name) {
+            Some(value) => value,
+            None if column.may_be_missing() => Value::Null,
+            None => return Err(ImportError::Missing { column: column.name.to_owned(), row }),
         };
         fields.push(field(column, &value).ok_or_else(|| column.unfit(row, &value))?);
     }

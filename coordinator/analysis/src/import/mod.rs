@@ -33,7 +33,8 @@ pub struct File {
 }
 
 /// The results in the bytes of a file, with the spec that stands in its metadata. The format is found by the first bytes.
-/// The file must have every column of an export of results and no other.
+/// The file must have every column of an export of results and no other. It may lack settings that earlier versions did not have;
+/// they then have their defaults.
 ///
 /// A file has only the class of a numeric environment. In the results, its processor is empty and no variable is set.
 ///

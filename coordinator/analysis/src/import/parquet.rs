@@ -24,23 +24,23 @@ pub(super) fn file(bytes: Vec<u8>, columns: &Columns) -> Result<File, ImportErro
     Ok(File { results: (1..).zip(rows).map(result).collect::<Result<_, _>>()?, spec })
 }
 
-/// The place in the file of each column of results.
-fn order(names: &[String], columns: &Columns) -> Result<Vec<usize>, ImportError> {
+/// The place in the file of each column of results; `None` if an earlier version had no such column.
+fn order(names: &[String], columns: &Columns) -> Result<Vec<Option<usize>>, ImportError> {
     let known = |name: &&String| columns.list().iter().any(|column| column.name == **name);
     if let Some(name) = names.iter().find(|name| !known(name)) {
         return Err(ImportError::Unknown { column: name.clone(), row: 1 });
     }
-    let place = |column: &Column| {
-        let found = names.iter().position(|name| name == column.name);
-        found.ok_or_else(|| ImportError::Missing { column: column.name.to_owned(), row: 1 })
+    let place = |column: &Column| match names.iter().position(|name| name == column.name) {
+        None if !column.may_be_missing() => Err(ImportError::Missing { column: column.name.to_owned(), row: 1 }),
+        place => Ok(place),
     };
     columns.list().iter().map(place).collect()
 }
 
-fn fields(read: &Row, order: &[usize], row: u64, columns: &Columns) -> Result<Vec<Field>, ImportError> {
+fn fields(read: &Row, order: &[Option<usize>], row: u64, columns: &Columns) -> Result<Vec<Field>, ImportError> {
     let values: Vec<&Read> = read.get_column_iter().map(|(_, value)| value).collect();
-    let of_column = |(column, &place): (&Column, &usize)| {
-        let value = values.get(place).copied().unwrap_or(&Read::Null);
+    let of_column = |(column, place): (&Column, &Option<usize>)| {
+        let value = place.and_then(|place| values.get(place).copied()).unwrap_or(&Read::Null);
         field(column, value).ok_or_else(|| column.unfit(row, value))
     };
     columns.list().iter().zip(order).map(of_column).collect()

@@ -62,6 +62,11 @@ impl Columns {
 }
 
 impl Column {
+    /// Whether a file may lack the column: that of a setting that earlier versions did not have.
+    pub(super) fn may_be_missing(&self) -> bool {
+        Setting::from_name(self.name).is_some_and(Setting::is_later)
+    }
+
     /// The error for a value that is not of the type of this column.
     pub(super) fn unfit(&self, row: u64, found: impl Display) -> ImportError {
         let expected = match self.kind {
@@ -172,7 +177,22 @@ impl Row<'_> {
             }
             point.insert(setting, value);
         }
+        self.add_implied(&mut point);
         Ok(point)
+    }
+
+    /// Adds the defaults of settings that earlier versions did not have, where they apply.
+    fn add_implied(&self, point: &mut Point) {
+        for &setting in self.columns.settings.iter().filter(|setting| setting.is_later()) {
+            let applies =
+                |point: &Point| setting.condition().is_none_or(|condition| (condition.holds)(point.get(&condition.on)));
+            if let Some(default) = setting.default_value()
+                && !point.contains_key(&setting)
+                && applies(point)
+            {
+                point.insert(setting, default);
+            }
+        }
     }
 
     /// The score: all of it for a completed trial, nothing for others, whose accuracies are null or NaN.

@@ -35,6 +35,7 @@ fn value_of(setting: Setting) -> Value {
         Setting::Network => name("lognormal"),
         Setting::Rule => name("dtp"),
         Setting::Activation => name("sigmoid"),
+        Setting::ParametersAs => name("dn"),
         Setting::Optimizer => name("sgd"),
         Setting::DownsampleAfter => Value::Integers(vec![1, 3, 7]),
         Setting::SkipInput | Setting::Nesterov => Value::Flag(true),
@@ -152,6 +153,22 @@ fn a_missing_and_an_unknown_column_are_refused() {
     let text = String::from_utf8(written(Format::Jsonl, &results()[1..2])).expect("text");
     let error = read(text.replace("\"depth\":1,", "").into_bytes()).expect_err("missing").to_string();
     assert_eq!(error, "row 1 has no column `depth`; export the results again with this version");
+}
+
+#[test]
+fn an_export_of_an_earlier_version_has_the_defaults_of_later_settings() {
+    let results = vec![completed("fa", "nn", 2, 0.5, 0.5), completed("bp", "dn", 2, 0.5, 0.5)];
+    let text = String::from_utf8(written(Format::Jsonl, &results)).expect("text");
+    let earlier = text.lines().map(|line| {
+        let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).expect("JSON");
+        row.retain(|name, _| !Setting::from_name(name).is_some_and(Setting::is_later));
+        serde_json::Value::Object(row).to_string() + "\n"
+    });
+    assert_eq!(read(earlier.collect::<String>().into_bytes()), Ok(results.clone()));
+    assert_eq!(results[0].point[&Setting::FeedbackScale], Value::Real(1.0));
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/results/paper-figures-0.parquet");
+    let found = file(std::fs::read(committed).expect("results of the repository")).expect("readable");
+    assert!(!found.results.is_empty());
 }
 
 #[test]

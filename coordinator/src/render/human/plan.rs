@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use biosweep_analysis::report::words::duration;
+use biosweep_common::plan::widths::ResolvedWidth;
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::results::views::PlannedDataset;
 use biosweep_common::settings::{Setting, short_real};
@@ -27,12 +28,35 @@ fn stops_early(block: &BlockPlan) -> bool {
     named.into_iter().any(|&setting| setting == Setting::EarlyStopStart)
 }
 
+/// The maximum number of widths that are listed.
+const WIDTHS_MAX: usize = 20;
+
 /// The size and cost of a sweep.
-pub(crate) fn plan(name: &str, plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> String {
+pub(crate) fn plan(
+    name: &str,
+    plan: &Plan,
+    datasets: &[PlannedDataset],
+    widths: &[ResolvedWidth],
+    reused: u64,
+) -> String {
     let mut text = format!("{name}: {}\n", contents(plan.trials, plan.trajectories, plan.bundles));
     for PlannedDataset { dataset, summary, lacking } in datasets {
         let parts: Vec<String> = summary.iter().map(ToString::to_string).chain(lacking.clone()).collect();
         let _fits = writeln!(text, "data {}: {}", dataset.label(), parts.join("; "));
+    }
+    for width in widths.iter().take(WIDTHS_MAX) {
+        let ResolvedWidth { dataset, network, depth, parameters_as, hidden, units, .. } = width;
+        let _fits = writeln!(
+            text,
+            "units of {network} with {depth} hidden layers on {}, as large as {parameters_as} with {hidden}: {units} \
+             ({} parameters; {parameters_as} has {})",
+            dataset.label(),
+            width.parameters,
+            width.parameters_wanted
+        );
+    }
+    if widths.len() > WIDTHS_MAX {
+        let _fits = writeln!(text, "and {} more (--output json lists all)", widths.len() - WIDTHS_MAX);
     }
     for (index, block) in plan.blocks.iter().enumerate() {
         let contents = contents(block.trials, block.trajectories, block.bundles);

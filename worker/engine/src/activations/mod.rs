@@ -109,6 +109,12 @@ impl<T: Scalar> Activations<T> {
         RowsMut { buffer: &mut self.storages[*storage].buffer, strided_rows, matrix }
     }
 
+    /// The (storage, layer) key of a fully connected hidden layer, as [`ColumnRange::storage_keys`] has it.
+    #[must_use]
+    pub fn storage_key(&self, layer: usize) -> (usize, usize) {
+        (self.layer_views[layer - 1].storage, layer)
+    }
+
     /// The hidden inputs of a layer, in the order of the layer's weight slices.
     #[must_use]
     pub fn column_ranges(&self, reader: usize) -> &[ColumnRange] {

@@ -1,4 +1,4 @@
-//! The gradients and products of a layer: forward, error to input, weight gradient, bias gradient.
+//! The gradients and products of a layer: forward, error to input, identity, weight gradient, bias gradient.
 //!
 //! The products are one per weight slice, over views: inputs are not copied. A fully connected layer has one
 //! slice, or several if its sources are not side by side. A convolution has one slice per kernel row.
@@ -49,6 +49,17 @@ pub fn forward<'a>(
 /// `transposed` [out, in].
 pub fn error_to_input(mode: WriteMode, error: &Tensor, delta: &Tensor, transposed: &Tensor) -> Result<(), TchError> {
     product(mode, error, delta, transposed)
+}
+
+/// output = input, or output += input: the product with the identity.
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn identity(mode: WriteMode, output: &Tensor, input: &Tensor) -> Result<(), TchError> {
+    match mode {
+        WriteMode::Overwrite => output.shallow_clone().f_copy_(input).map(drop),
+        WriteMode::Add => output.f_add_out(output, input).map(drop),
+    }
 }
 
 /// ΔW = inputᵀ · δ, or ΔW += inputᵀ · δ, [in, out], for one weight slice.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`linear`] | `forward` | z = Σ input · W |
 //! | | `error_to_input` | error = δ · Wᵀ |
+//! | | `identity` | output = input |
 //! | | `weight_gradient` | ΔW = inputᵀ · δ |
 //! | | `bias_gradient` | Δb = Σ δ |
 //! | [`activation_function`] | `add_bias`, `add_bias_and_activate` | z + b, σ(z + b) |
@@ -21,7 +22,7 @@
 //! | | `add_noise` | h + std · noise |
 //! | | `subtract_from`, `squared_error` | a − h, Σ (a − h)² |
 //! | | `clear_padding` | padding = 0 |
-//! | [`weights`] | `scale` | factor · w |
+//! | [`weights`] | `scale`, `assign` | factor · w, w = v |
 //! | | `sign_with_size`, `sign_with_sizes` | size · sign(W), abs(R) ⊙ sign(W) |
 //! | [`update`] | `sgd`, `sgd_with_momentum`, `adam`, `flush_moments`, `rmsprop` | w ← w − step |
 //! | [`transfer`] | `fill`, `draw_normal`, `load_batch` | constants, N(0, std²), images and labels |

@@ -1,4 +1,4 @@
-//! Elementwise operations on weights: the decay factor, and weights with the signs of other weights.
+//! Elementwise operations on weights: the decay factor, copies, and weights with the signs of other weights.
 
 use biosweep_numeric::vector::wide;
 
@@ -8,6 +8,14 @@ use super::scalar::Scalar;
 /// w ← factor · w.
 pub fn scale<T: Scalar>(weights: ViewMut<'_, T>, factor: T) {
     scale_slice(weights.into_slice(), factor);
+}
+
+/// values ← other values.
+///
+/// # Panics
+/// The numbers of values differ.
+pub fn assign<T: Scalar>(values: ViewMut<'_, T>, others: View<'_, T>) {
+    values.into_slice().copy_from_slice(others.slice());
 }
 
 /// B ← size · sign(W). sign(0) = 0.

@@ -14,6 +14,8 @@ use crate::optim::OptimiserConfig;
 
 /// The name of feedback weights.
 pub const FEEDBACK: &str = "feedback";
+/// The name of the classifiers of hidden layers.
+pub const AUXILIARY: &str = "auxiliary";
 /// The name of decoders.
 pub const DECODER: &str = "decoder";
 
@@ -39,6 +41,38 @@ pub struct Law {
     pub purpose: fn(u32) -> Purpose,
     /// The gain.
     pub gain: Gain,
+    /// What hyperparameters change about the first draw.
+    pub first_draw: fn(&Hyperparameters) -> FirstDraw,
+}
+
+/// What hyperparameters change about a first draw: the weights are scale · (a W + √(1 − a²) R), where R follows the law alone, W
+/// are the first forward weights, and a is the alignment. So a is the correlation with W, whatever the scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FirstDraw {
+    /// The factor of the weights.
+    pub scale: f64,
+    /// a, from 0 to 1. Only weights of W's shape have one above 0.
+    pub alignment: f64,
+}
+
+impl FirstDraw {
+    /// R.
+    #[must_use]
+    pub fn plain(_: &Hyperparameters) -> Self {
+        Self { scale: 1.0, alignment: 0.0 }
+    }
+
+    /// `feedback_scale` · R.
+    #[must_use]
+    pub fn scaled(own: &Hyperparameters) -> Self {
+        Self { scale: own.feedback_scale, alignment: 0.0 }
+    }
+
+    /// `feedback_scale` · (a W + √(1 − a²) R) with a = `feedback_alignment`.
+    #[must_use]
+    pub fn aligned(own: &Hyperparameters) -> Self {
+        Self { scale: own.feedback_scale, alignment: own.feedback_alignment }
+    }
 }
 
 /// The gain of a law.
@@ -96,18 +130,22 @@ pub struct Group<T> {
 impl ParameterGroup {
     /// Feedback weights of W's shape, for layers 2 to L+1, drawn as W is.
     #[must_use]
-    pub fn layerwise_feedback(architecture: &Architecture, change: Change) -> Self {
+    pub fn layerwise_feedback(
+        architecture: &Architecture,
+        change: Change,
+        first_draw: fn(&Hyperparameters) -> FirstDraw,
+    ) -> Self {
         let of_layer = |layer| ParameterSpec { has_biases: false, ..forward_spec(architecture, layer) };
         let specs = (2..=architecture.topology.output()).map(of_layer).collect();
-        let law = Law { purpose: Purpose::Feedback, gain: Gain::OfActivation };
+        let law = Law { purpose: Purpose::Feedback, gain: Gain::OfActivation, first_draw };
         Self { name: FEEDBACK, first: 2, specs, law, change }
     }
 
-    /// Feedback weights from the classes to every unit of layers 1 to L, from N(0, 1/classes).
+    /// Feedback weights from the classes to every unit of layers 1 to L, from N(0, 1/classes), times `feedback_scale`.
     #[must_use]
     pub fn direct_feedback(architecture: &Architecture, change: Change) -> Self {
         let specs = architecture.topology.hidden().map(|layer| direct_feedback_spec(architecture, layer)).collect();
-        let law = Law { purpose: Purpose::Feedback, gain: Gain::One };
+        let law = Law { purpose: Purpose::Feedback, gain: Gain::One, first_draw: FirstDraw::scaled };
         Self { name: FEEDBACK, first: 1, specs, law, change }
     }
 
@@ -115,8 +153,16 @@ impl ParameterGroup {
     #[must_use]
     pub fn decoders(architecture: &Architecture, last: usize, change: Change) -> Self {
         let specs = (2..=last).map(|layer| decoder_spec(architecture, layer)).collect();
-        let law = Law { purpose: Purpose::Decoder, gain: Gain::One };
+        let law = Law { purpose: Purpose::Decoder, gain: Gain::One, first_draw: FirstDraw::plain };
         Self { name: DECODER, first: 2, specs, law, change }
+    }
+
+    /// Classifiers of layers 1 to L: from the channels of a layer to the classes, drawn as the output layer is.
+    #[must_use]
+    pub fn classifiers(architecture: &Architecture, change: Change) -> Self {
+        let specs = architecture.topology.hidden().map(|layer| classifier_spec(architecture, layer)).collect();
+        let law = Law { purpose: Purpose::Auxiliary, gain: Gain::OfActivation, first_draw: FirstDraw::plain };
+        Self { name: AUXILIARY, first: 1, specs, law, change }
     }
 
     /// The group with weights that are stored with the outputs first.
@@ -151,6 +197,13 @@ fn decoder_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
         InputSpec::block(architecture.channels(layer), architecture.kernel_size(layer)),
         architecture.hidden_channels(layer),
     );
+    let row_ranges = kernel_row_ranges(&inputs);
+    ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: true }
+}
+
+/// The parameter spec of the classifier of a hidden layer.
+fn classifier_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
+    let (inputs, outputs) = (InputSpec::block(architecture.channels(layer), 1), architecture.classes());
     let row_ranges = kernel_row_ranges(&inputs);
     ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: true }
 }

@@ -15,11 +15,12 @@ pub mod parameters;
 mod pass;
 pub mod saved;
 
+use biosweep_common::configuration::Hyperparameters;
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::TchError;
 
-use self::group::{Change, Gain, Group, Law, ParameterGroup, forward_spec};
+use self::group::{Change, FirstDraw, Gain, Group, Law, ParameterGroup, forward_spec};
 use self::parameters::Parameters;
 pub use self::pass::ForwardPass;
 use crate::architecture::Architecture;
@@ -90,21 +91,37 @@ impl<T: Scalar> Model<T> {
     }
 
     /// Draws the initial parameters of a lane. Forward weights are from N(0, 2/fan_in) for relu and from N(0, 1/fan_in)
-    /// otherwise, other parameters from the law of their group. Biases are zero.
-    pub fn draw(&mut self, lane: usize, seed: Seed) {
+    /// otherwise, other parameters from the law of their group and the hyperparameters. Biases are zero.
+    pub fn draw(&mut self, lane: usize, seed: Seed, own: &Hyperparameters) {
         let Self { activation, forward, groups, .. } = self;
-        let draw = |parameters: &mut Parameters<T>, law: Law| {
+        let numbers = |parameters: &Parameters<T>, layer: usize, law: Law, scale: f64| {
+            let spec = &parameters.parameter_range(layer).spec;
+            let mut numbers = vec![T::default(); spec.count()];
+            let std = scale * law.std(*activation, spec.inputs.fan_in());
+            T::fill_normal(&mut numbers, &mut seed.stream((law.purpose)(layer as u32), 0), std);
+            numbers
+        };
+        let of_forward = Law { purpose: Purpose::Weights, gain: Gain::OfActivation, first_draw: FirstDraw::plain };
+        for layer in forward.layers() {
+            let drawn = numbers(forward, layer, of_forward, 1.0);
+            forward.set_weight(lane, layer, &drawn);
+            fill(forward.bias_mut(lane, layer), T::default());
+        }
+        for Group { declared: ParameterGroup { law, .. }, parameters } in groups {
+            let FirstDraw { scale, alignment } = (law.first_draw)(own);
             for layer in parameters.layers() {
-                let spec = &parameters.parameter_range(layer).spec;
-                let mut numbers = vec![T::default(); spec.count()];
-                let std = law.std(*activation, spec.inputs.fan_in());
-                T::fill_normal(&mut numbers, &mut seed.stream((law.purpose)(layer as u32), 0), std);
-                parameters.set_weight(lane, layer, &numbers);
+                let mut drawn = numbers(parameters, layer, *law, scale);
+                if alignment > 0.0 {
+                    let (of_weights, of_drawn) = (scale * alignment, (1.0 - alignment * alignment).sqrt());
+                    let weights = forward.weight(lane, layer);
+                    drawn.iter_mut().zip(weights).for_each(|(drawn, weight)| {
+                        *drawn = T::from_f64(of_weights * weight.to_f64() + of_drawn * drawn.to_f64());
+                    });
+                }
+                parameters.set_weight(lane, layer, &drawn);
                 fill(parameters.bias_mut(lane, layer), T::default());
             }
-        };
-        draw(forward, Law { purpose: Purpose::Weights, gain: Gain::OfActivation });
-        groups.iter_mut().for_each(|group| draw(&mut group.parameters, group.declared.law));
+        }
     }
 
     /// Draws the parameters of a lane that are drawn anew at every update, in memory order: the order of files would take
@@ -146,9 +163,9 @@ mod tests {
         let sizes = |change: Change, update: u64| {
             let topology = Topology::new(Network::Nn, 2, &Skip::default());
             let architecture = Architecture::new(topology, false, [20, 40, 50, 10].map(Extent::flat).to_vec());
-            let groups = vec![ParameterGroup::layerwise_feedback(&architecture, change)];
+            let groups = vec![ParameterGroup::layerwise_feedback(&architecture, change, FirstDraw::plain)];
             let mut model = Model::<f64>::zeros(architecture, ActivationFunction::Relu, 2, groups).expect("memory");
-            model.draw(1, Seed { seed: 3, fold: 0 });
+            model.draw(1, Seed { seed: 3, fold: 0 }, &Hyperparameters::default());
             model.redraw(1, Seed { seed: 3, fold: 0 }, update);
             model.group(FEEDBACK).weight(1, 2)
         };
@@ -158,5 +175,33 @@ mod tests {
         assert_eq!(sizes(Change::Fixed, 1), sizes(Change::Fixed, 2));
         let variance = first.iter().map(|size| size * size).sum::<f64>() / first.len() as f64;
         assert!((variance * 40.0 / 2.0 - 1.0).abs() < 0.2, "N(0, 2/fan_in) for relu, but the variance is {variance}");
+    }
+
+    #[test]
+    fn feedback_has_the_correlation_with_the_weights_and_the_scale_of_its_settings() {
+        let drawn = |feedback_alignment: f64, feedback_scale: f64| {
+            let topology = Topology::new(Network::Nn, 2, &Skip::default());
+            let architecture = Architecture::new(topology, false, [20, 100, 100, 10].map(Extent::flat).to_vec());
+            let groups = vec![ParameterGroup::layerwise_feedback(&architecture, Change::Fixed, FirstDraw::aligned)];
+            let mut model = Model::<f64>::zeros(architecture, ActivationFunction::Relu, 1, groups).expect("memory");
+            let own = Hyperparameters { feedback_alignment, feedback_scale, ..Hyperparameters::default() };
+            model.draw(0, Seed { seed: 3, fold: 0 }, &own);
+            (model.forward.weight(0, 2), model.group(FEEDBACK).weight(0, 2))
+        };
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        for alignment in [0.0, 0.3, 0.9, 1.0] {
+            for scale in [1.0, 0.5, 3.0] {
+                let (weights, feedback) = drawn(alignment, scale);
+                let norms = (dot(&weights, &weights), dot(&feedback, &feedback));
+                let correlation = dot(&weights, &feedback) / (norms.0 * norms.1).sqrt();
+                // Four standard deviations of a correlation of 10,000 weights.
+                assert!((correlation - alignment).abs() < 0.04, "{alignment} {scale}: {correlation}");
+                assert!(((norms.1 / norms.0).sqrt() / scale - 1.0).abs() < 0.04, "{alignment} {scale}: {norms:?}");
+            }
+        }
+        let (weights, feedback) = drawn(1.0, 1.0);
+        assert_eq!(weights, feedback);
+        let (half, whole) = (drawn(0.0, 0.5).1, drawn(0.0, 1.0).1);
+        assert!(half.iter().zip(&whole).all(|(half, whole)| (2.0 * half - whole).abs() < 1e-12));
     }
 }

@@ -266,6 +266,25 @@ impl<T: Scalar> Parameters<T> {
         (first, self.values.view_mut(start..start + length), gradients)
     }
 
+    /// The weights of a layer in a lane, without the biases: their offset in the lane, and the values.
+    #[must_use]
+    pub fn weight_mut(&mut self, lane: usize, layer: usize) -> (usize, ViewMut<'_, T>) {
+        (self.parameter_range(layer).weight.start, self.raw_weight_mut(lane, layer))
+    }
+
+    /// The weight gradient of a layer in memory order.
+    #[must_use]
+    pub fn raw_weight_gradient(&self, layer: usize) -> View<'_, T> {
+        self.gradients.view(self.parameter_range(layer).weight.clone())
+    }
+
+    /// The weight gradient of a layer in memory order, mutable.
+    #[must_use]
+    pub fn raw_weight_gradient_mut(&mut self, layer: usize) -> ViewMut<'_, T> {
+        let weight = self.parameter_range(layer).weight.clone();
+        self.gradients.view_mut(weight)
+    }
+
     /// The biases of a layer in a lane: their offset in the lane, the values, and the gradients.
     #[must_use]
     pub fn bias_and_gradient_mut(&mut self, lane: usize, layer: usize) -> (usize, ViewMut<'_, T>, View<'_, T>) {

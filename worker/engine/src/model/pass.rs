@@ -6,7 +6,8 @@ use super::Model;
 use crate::activations::Activations;
 use crate::architecture::{Architecture, KERNEL_SIZE, PaddedImageLayout};
 use crate::kernels::activation_function::{add_bias, add_bias_and_activate};
-use crate::kernels::handles::Matrix;
+use crate::kernels::handles::{Matrix, Rows};
+use crate::kernels::linear::WriteMode;
 use crate::kernels::pool_and_unfold::unfold;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::{linear, loss};
@@ -22,6 +23,8 @@ pub struct ForwardPass<T> {
     input: InputMatrix<T>,
     /// h of all hidden layers.
     pub hidden: Activations<T>,
+    /// σ(z) of the hidden layers that add the layer before; `None` if no layer does.
+    added: Option<Activations<T>>,
     /// z of the output layer, [images, classes].
     pub logits: Matrix<T>,
     /// δ of the output layer, times the `scale` of [`ForwardPass::loss`]; [images, classes].
@@ -53,11 +56,14 @@ impl<T: Scalar> ForwardPass<T> {
         } else {
             (None, images.tensor().shallow_clone())
         };
+        let topology = &architecture.topology;
+        let has_identities = topology.hidden().any(|layer| topology.has_identity(layer));
         Ok(Self {
             batch_size,
             images,
             input: InputMatrix { unfolded, transposed: matrix.f_tr()?, matrix },
             hidden: Activations::zeros(architecture, batch_size)?,
+            added: has_identities.then(|| Activations::zeros(architecture, batch_size)).transpose()?,
             logits: Matrix::zeros(batch_size, classes)?,
             output_delta: Matrix::zeros(batch_size, classes)?,
         })
@@ -74,6 +80,15 @@ impl<T: Scalar> ForwardPass<T> {
         of_images.into_iter().chain(self.hidden.column_ranges(layer).iter().map(|run| (&run.matrix, &run.transposed)))
     }
 
+    /// σ(z) of a hidden layer: what σ'(z) is computed from. It is h, unless the layer adds the layer before.
+    #[must_use]
+    pub fn activated(&self, architecture: &Architecture, layer: usize) -> Rows<'_, T> {
+        match &self.added {
+            Some(added) if architecture.topology.has_identity(layer) => added.rows(layer),
+            _ => self.hidden.rows(layer),
+        }
+    }
+
     /// Computes the activations and logits of a lane for the images.
     ///
     /// # Errors
@@ -86,8 +101,18 @@ impl<T: Scalar> ForwardPass<T> {
         for layer in architecture.topology.hidden() {
             let weights = forward.weight_slices(lane, layer).iter().map(|slice| &slice.weight);
             let inputs = self.input_matrices(architecture, layer).map(|(input, _)| input);
-            linear::forward(self.hidden.matrix(layer), inputs.zip(weights))?;
-            add_bias_and_activate(*activation, self.hidden.rows_mut(layer), forward.bias(lane, layer))?;
+            let has_identity = architecture.topology.has_identity(layer);
+            let added = self.added.as_ref().filter(|_| has_identity);
+            linear::forward(added.unwrap_or(&self.hidden).matrix(layer), inputs.zip(weights))?;
+            let bias = forward.bias(lane, layer);
+            if let Some(added) = self.added.as_mut().filter(|_| has_identity) {
+                add_bias_and_activate(*activation, added.rows_mut(layer), bias)?;
+                // h_l = h_{l-1} + σ(z_l).
+                linear::identity(WriteMode::Overwrite, self.hidden.matrix(layer), self.hidden.matrix(layer - 1))?;
+                linear::identity(WriteMode::Add, self.hidden.matrix(layer), added.matrix(layer))?;
+            } else {
+                add_bias_and_activate(*activation, self.hidden.rows_mut(layer), bias)?;
+            }
             self.hidden.publish(layer);
         }
         let output = architecture.topology.output();

@@ -29,7 +29,7 @@ impl<T: Scalar> LearningRule<T> for BackPropagation<T> {
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
         self.delta.begin();
         for l in step.layers().rev() {
-            self.delta.complete(step, l);
+            self.delta.complete(step, l)?;
             self.delta.send(step, l, step.model.forward.weight_slices(step.lane, l))?;
             step.learn(l, self.delta.deltas())?;
         }

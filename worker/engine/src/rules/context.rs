@@ -4,11 +4,12 @@ use biosweep_common::configuration::Hyperparameters;
 use biosweep_numeric::random::Purpose;
 use tch::{TchError, Tensor};
 
-use super::machinery::gradient::learn_layer;
+use super::machinery::gradient::{self, learn_layer};
 use crate::activations::Activations;
 use crate::kernels::handles::{Matrix, Rows, ViewMut};
 use crate::kernels::loss::{one_hot, scaled};
 use crate::kernels::scalar::Scalar;
+use crate::kernels::weights::assign;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
 use crate::model::{ForwardPass, Model};
 use crate::optim::Optimiser;
@@ -125,6 +126,31 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         let delta = if is_output { pass.output_delta.rows() } else { hidden.rows(layer) };
         let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
         learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, delta)
+    }
+
+    /// The same as [`StepContext::learn`]. The parameters of a group, which have W's shape and layout, learn from the same ΔW_l.
+    /// The product is therefore computed once and kept in memory.
+    pub(super) fn learn_with(&mut self, group: &str, layer: usize, hidden: &Activations<T>) -> Result<(), TchError> {
+        let Self { model: Model { architecture, forward, groups, .. }, pass, destination, lane, .. } = self;
+        let is_output = layer == architecture.topology.output();
+        let delta = if is_output { pass.output_delta.rows() } else { hidden.rows(layer) };
+        let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
+        gradient::compute(forward, layer, inputs, delta)?;
+        let followers = groups.iter_mut().filter(|one| one.declared.name == group).map(|one| &mut one.parameters);
+        for follower in followers.filter(|follower| follower.layers().contains(&layer)) {
+            match destination.optimiser(group) {
+                Some(optimiser) => {
+                    let (first, values) = follower.weight_mut(*lane, layer);
+                    optimiser.update(first, values, forward.raw_weight_gradient(layer));
+                }
+                None => assign(follower.raw_weight_gradient_mut(layer), forward.raw_weight_gradient(layer)),
+            }
+        }
+        if let Some(optimiser) = destination.optimiser(FORWARD) {
+            let (first, values, gradients) = forward.layer_mut(*lane, layer);
+            optimiser.update(first, values, gradients);
+        }
+        Ok(())
     }
 
     /// Begins a step of the parameters of a group. A group that learns more than once in an update begins each of its steps.

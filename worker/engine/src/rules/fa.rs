@@ -1,6 +1,8 @@
 //! Feedback alignment (Lillicrap, Cownden, Tweed and Akerman 2014): errors are propagated through fixed random weights.
 //!
-//! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  ΔW_l = δ_lᵀ · input_l,  B_l of W_l's shape, drawn once as W_l was
+//! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  ΔW_l = δ_lᵀ · input_l,  B_l of W_l's shape, drawn once as W_l was:
+//!
+//! B_l = s (a W_l(0) + √(1 − a²) R_l),  where a is `feedback_alignment` (0) and s is `feedback_scale` (1)
 
 use tch::TchError;
 
@@ -9,7 +11,7 @@ use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{Change, FEEDBACK, ParameterGroup};
+use crate::model::group::{Change, FEEDBACK, FirstDraw, ParameterGroup};
 
 /// The rule.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub(super) struct FeedbackAlignment<T> {
 
 impl<T: Scalar> LearningRule<T> for FeedbackAlignment<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
-        vec![ParameterGroup::layerwise_feedback(architecture, Change::Fixed).outputs_first()]
+        vec![ParameterGroup::layerwise_feedback(architecture, Change::Fixed, FirstDraw::aligned).outputs_first()]
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
@@ -30,7 +32,7 @@ impl<T: Scalar> LearningRule<T> for FeedbackAlignment<T> {
         self.delta.begin();
         for l in step.layers().rev() {
             // δ_l = σ'(z_l) ⊙ Σ of what the readers of l have sent.
-            self.delta.complete(step, l);
+            self.delta.complete(step, l)?;
             // [δ_l · B_l]_s for each source s of l.
             self.delta.send(step, l, step.model.group(FEEDBACK).weight_slices(step.lane, l))?;
             // ΔW_l = δ_lᵀ · input_l.

@@ -13,7 +13,7 @@ use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{Change, ParameterGroup};
+use crate::model::group::{Change, FirstDraw, ParameterGroup};
 
 /// The rule.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct FixedSizes<T> {
 
 impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
-        vec![ParameterGroup::layerwise_feedback(architecture, Change::Fixed)]
+        vec![ParameterGroup::layerwise_feedback(architecture, Change::Fixed, FirstDraw::scaled)]
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
@@ -34,7 +34,7 @@ impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
         self.delta.begin();
         for l in step.layers().rev() {
-            self.delta.complete(step, l);
+            self.delta.complete(step, l)?;
             // B_l = |R_l| ⊙ sign(W_l).
             let b = self.b.compute(step.model, step.lane, l);
             self.delta.send(step, l, b)?;

@@ -102,6 +102,10 @@ rules! {
     Sdtp = sdtp::SimplifiedTargetPropagation;
     Brsf = brsf::RedrawnSizes;
     Drtp = drtp::DirectRandomTargetProjection;
+    Kp = kp::KolenPollack;
+    Dkp = dkp::DirectKolenPollack;
+    Fwdtp = fwdtp::FixedWeightTargetPropagation;
+    Local = local::LocalErrorLearning;
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl<T: Scalar> LearningRule<T> for UniformSigns<T> {
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
         self.delta.begin();
         for l in step.layers().rev() {
-            self.delta.complete(step, l);
+            self.delta.complete(step, l)?;
             // B_l = sign(W_l) / √fan_in.
             let b = self.b.compute(step.model, step.lane, l);
             self.delta.send(step, l, b)?;

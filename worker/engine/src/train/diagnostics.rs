@@ -91,12 +91,12 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         angle(&doubles(&feedback), &doubles(&self.model.forward.weight(self.lane, layer)))
     }
 
-    /// The activations of a hidden layer, image by image.
+    /// σ(z) of a hidden layer, image by image.
     fn activations(&self, layer: usize) -> Option<impl Iterator<Item = Vec<f64>>> {
         if layer == self.model.architecture.topology.output() {
             return None;
         }
-        let all = doubles(&copy_rows_to_host(self.pass.hidden.rows(layer)));
+        let all = doubles(&copy_rows_to_host(self.pass.activated(&self.model.architecture, layer)));
         let units = all.len() / self.pass.batch_size;
         Some((0..self.pass.batch_size).map(move |image| all[image * units..][..units].to_vec()))
     }

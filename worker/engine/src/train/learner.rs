@@ -46,7 +46,7 @@ impl<T: Scalar> Learner<T> {
         let groups = rules::groups::<T>(shape.rule, &architecture);
         let mut model = Model::zeros(architecture, shape.activation, lanes.len(), groups)?;
         for (lane, hyperparameters) in lanes.iter().enumerate() {
-            model.draw(lane, seed(hyperparameters));
+            model.draw(lane, seed(hyperparameters), hyperparameters);
         }
         let batch_size = shape.batch_size as usize;
         let lane = |hyperparameters: &Hyperparameters| {

@@ -36,6 +36,10 @@ pub(crate) enum Connectivity {
     Dense,
     /// From random previous layers: dotted, with full markers.
     Drawn,
+    /// From all hidden layers to the output only: long dashes, with full markers.
+    Readout,
+    /// Added without weights: dashes and dots, with full markers.
+    Residual,
 }
 
 impl Connectivity {
@@ -44,6 +48,8 @@ impl Connectivity {
             Network::Nn | Network::Convnet => Self::Plain,
             Network::Dn | Network::DenseConvnet => Self::Dense,
             Network::Lognormal => Self::Drawn,
+            Network::Readout => Self::Readout,
+            Network::Residual => Self::Residual,
         }
     }
 
@@ -52,6 +58,8 @@ impl Connectivity {
             Self::Plain => "plain",
             Self::Dense => "dense",
             Self::Drawn => "drawn",
+            Self::Readout => "to the output",
+            Self::Residual => "added",
         }
     }
 
@@ -61,11 +69,13 @@ impl Connectivity {
             Self::Plain => &[4.0, 2.2],
             Self::Dense => &[],
             Self::Drawn => &[1.2, 1.6],
+            Self::Readout => &[8.0, 2.2],
+            Self::Residual => &[5.0, 1.6, 1.2, 1.6],
         }
     }
 
     pub(crate) const fn has_full_markers(self) -> bool {
-        matches!(self, Self::Dense | Self::Drawn)
+        !matches!(self, Self::Plain)
     }
 }
 

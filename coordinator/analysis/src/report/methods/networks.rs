@@ -25,7 +25,13 @@ pub(super) fn sentences(design: &Design) -> Vec<String> {
         .map(|factor| format!("Convolutional layer l has l times {factor} channels, with filters of 3×3."));
     let halved = text(Setting::DownsampleAfter)
         .map(|layers| format!("The resolution is halved after these convolutional layers: {layers}."));
-    sentences.extend([depth, activation, hidden, channels, halved].into_iter().flatten());
+    let resized = text(Setting::ParametersAs).map(|other| {
+        format!(
+            "Where parameters_as is {other}, a hidden layer has as many units as bring the number of forward parameters nearest \
+             to that of {other} with these units."
+        )
+    });
+    sentences.extend([depth, activation, hidden, resized, channels, halved].into_iter().flatten());
     sentences.extend(match text(Setting::SkipInput).as_deref() {
         Some("true") => Some("Each layer of dn also reads the input.".to_owned()),
         Some("false") => None,
@@ -42,6 +48,10 @@ fn connections(network: Network) -> String {
         Network::Lognormal => ("fully connected", "the layer before it and a random choice of earlier hidden layers"),
         Network::Convnet => ("convolutional", "the layer before it"),
         Network::DenseConvnet => ("convolutional", "all hidden layers before it"),
+        Network::Readout => ("fully connected", "the layer before it, but the output reads all hidden layers"),
+        Network::Residual => {
+            ("fully connected", "the layer before it, and each hidden layer above the first adds the layer before it")
+        }
     };
     format!("The network {} is {kind}; each layer reads {sources}.", network.name())
 }

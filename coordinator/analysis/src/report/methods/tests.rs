@@ -74,6 +74,7 @@ fn every_setting_of_a_spec_changes_the_methods() {
         ("depth = 1", "The number of hidden layers is 1."),
         ("depth = { from = 5, to = 10 }", "The number of hidden layers is 5 to 10."),
         ("hidden = 64", "A fully connected hidden layer has 64 units."),
+        ("parameters_as = \"dn\"", "nearest to that of dn with these units."),
         ("activation = [\"relu\", \"tanh\"]", "The activation function of hidden layers is relu or tanh."),
         (
             "rule = \"fa\"",
@@ -88,6 +89,11 @@ fn every_setting_of_a_spec_changes_the_methods() {
             "rule = \"dtp\"\ndecoder_learning_rate = 0.01",
             "The step size of the decoders (decoder_learning_rate) is 0.01.",
         ),
+        (
+            "rule = \"fa\"\nfeedback_alignment = 0.5",
+            "The correlation of first feedback weights with first forward weights (feedback_alignment) is 0.5.",
+        ),
+        ("rule = \"dfa\"\nfeedback_scale = 2", "(feedback_scale) is 2."),
         ("optimizer = \"sgd\"", "Weights are trained by stochastic gradient descent (sgd) on batches of 128 images."),
         ("optimizer = \"adamw\"", "decoupled weight decay (Loshchilov and Hutter 2019)"),
         ("optimizer = \"rmsprop\"", "RMSprop (Tieleman and Hinton 2012)"),

@@ -168,10 +168,17 @@ impl<T: Scalar> Decoder<T> {
     ) -> Result<Option<f64>, TchError> {
         self.disturb(step, scratch, noise_std);
         self.encode(step, scratch)?;
-
-        // g_j(f_j(h̃)).
-        let activation = step.model.activation;
         let Scratch { sources, decoded, encoded } = scratch;
+        if step.model.architecture.topology.has_identity(self.layer) {
+            // With u = f_j(h̃), the error u − σ(V_j u + c_j) − h̃ is minus that of σ(V_j u + c_j) as a copy of u − h̃. Both
+            // have the same square and the same gradient.
+            linear::identity(WriteMode::Add, &self.encoded, &self.sources)?;
+            let rows = Rows { buffer: &*encoded, strided_rows: &self.strided_rows, matrix: &self.encoded };
+            subtract_from(self.source_rows_mut(sources), rows);
+        }
+
+        // g_j(f_j(h̃)), or σ(V_j u + c_j).
+        let activation = step.model.activation;
         let rows = Rows { buffer: &*encoded, strided_rows: &self.strided_rows, matrix: &self.encoded };
         let units = unfolded(&mut self.layer_im2col, rows);
         self.decode(step, &self.decoded, &units)?;

@@ -9,6 +9,20 @@ use crate::kernels::weights::scale;
 use crate::model::parameters::Parameters;
 use crate::optim::{InPlaceSgd, Optimiser};
 
+/// The gradients ΔW = inputᵀ · δ and Δb = Σ δ of a layer, in memory. `inputs_transposed` has the order of the weight slices.
+pub(in crate::rules) fn compute<'a, T: Scalar>(
+    parameters: &mut Parameters<T>,
+    layer: usize,
+    inputs_transposed: impl Iterator<Item = &'a Tensor>,
+    delta: Rows<'_, T>,
+) -> Result<(), TchError> {
+    for (slice, input) in parameters.weight_slices(0, layer).iter().zip(inputs_transposed) {
+        linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
+    }
+    linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
+    Ok(())
+}
+
 /// ΔW = inputᵀ · δ and Δb = Σ δ of a layer, and the update of the layer if there is an optimiser. In-place SGD adds
 /// inputᵀ · (−rate · δ) to the weights, without a gradient in memory. `inputs_transposed` has the order of the weight slices.
 pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
@@ -28,12 +42,10 @@ pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
         for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
             linear::weight_gradient(WriteMode::Add, &slice.weight, input, &step)?;
         }
+        linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
     } else {
-        for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
-            linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
-        }
+        compute(parameters, layer, inputs_transposed, delta)?;
     }
-    linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
     if let Some(optimiser) = optimiser {
         let (first, values, gradients) = match in_place_sgd {
             Some(_) => parameters.bias_and_gradient_mut(lane, layer),

@@ -18,6 +18,8 @@ pub(in crate::rules) struct LayerErrors<T> {
     deltas: Activations<T>,
     /// For each layer from 1 to L+1, the write mode of each column range of its inputs.
     modes: Vec<Vec<WriteMode>>,
+    /// For each layer from 1 to L+1, the write mode of its error to the layer before, if it adds that layer.
+    identities: Vec<Option<WriteMode>>,
     /// Whether an error is added to a source that has no error yet. The pass then starts from zeros.
     starts_from_zero: bool,
 }
@@ -27,8 +29,14 @@ impl<T: Scalar> LayerErrors<T> {
         let deltas = Activations::<T>::zeros(&model.architecture, batch_size)?;
         let mut reached = BTreeSet::new();
         let mut starts_from_zero = false;
-        let mut modes = Vec::new();
-        for reader in (1..=model.architecture.topology.output()).rev() {
+        let (mut modes, mut identities) = (Vec::new(), Vec::new());
+        let topology = &model.architecture.topology;
+        for reader in (1..=topology.output()).rev() {
+            // The identity comes first: it carries the error before σ' is in it.
+            identities.push(topology.has_identity(reader).then(|| {
+                let is_first = reached.insert(deltas.storage_key(reader - 1));
+                if is_first { WriteMode::Overwrite } else { WriteMode::Add }
+            }));
             let mut of_reader = Vec::new();
             for range in deltas.column_ranges(reader) {
                 let known = range.storage_keys().filter(|key| reached.contains(key)).count();
@@ -39,7 +47,8 @@ impl<T: Scalar> LayerErrors<T> {
             modes.push(of_reader);
         }
         modes.reverse();
-        Ok(Self { deltas, modes, starts_from_zero })
+        identities.reverse();
+        Ok(Self { deltas, modes, identities, starts_from_zero })
     }
 
     /// Begins a pass: no error has arrived.
@@ -51,15 +60,19 @@ impl<T: Scalar> LayerErrors<T> {
         }
     }
 
-    /// δ_l = σ'(z_l) ⊙ Σ of the errors that have arrived. All readers of the layer have sent theirs. δ of the output layer is
-    /// complete from the start.
-    pub(in crate::rules) fn complete(&mut self, step: &StepContext<'_, T>, layer: usize) {
+    /// δ_l = σ'(z_l) ⊙ s_l, where s_l is the Σ of the errors that have arrived. All readers of the layer have sent theirs. A
+    /// layer that adds the layer before sends s_l to it. δ of the output layer is complete from the start.
+    pub(in crate::rules) fn complete(&mut self, step: &StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
         if layer == step.output() {
-            return;
+            return Ok(());
         }
         self.deltas.sum_contributions(layer);
-        let hidden = step.pass.hidden.rows(layer);
-        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), hidden);
+        if let Some(mode) = self.identities[layer - 1] {
+            linear::identity(mode, self.deltas.matrix(layer - 1), self.deltas.matrix(layer))?;
+        }
+        let activated = step.pass.activated(&step.model.architecture, layer);
+        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), activated);
+        Ok(())
     }
 
     /// Sends [δ_l · F_l]_s to each hidden source s of a layer. `feedback` has the weight slices of W_l; layer 1 has no hidden

@@ -5,7 +5,7 @@ use tch::TchError;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::weights::{sign_with_size, sign_with_sizes};
 use crate::model::Model;
-use crate::model::group::{Change, FEEDBACK, ParameterGroup};
+use crate::model::group::{Change, FEEDBACK, FirstDraw, ParameterGroup};
 use crate::model::parameters::{Parameters, WeightSlice};
 
 /// B of one lane, for layers 2 to L+1. Layer 1 has no hidden source, so that it needs no B.
@@ -26,7 +26,7 @@ pub(in crate::rules) enum Sizes {
 
 impl<T: Scalar> SignFeedback<T> {
     pub(in crate::rules) fn new(model: &Model<T>, sizes: Sizes) -> Result<Self, TchError> {
-        let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed).specs;
+        let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed, FirstDraw::plain).specs;
         Ok(Self { sizes, b: Parameters::zeros(1, 2, specs)? })
     }
 

@@ -2,6 +2,9 @@
 //!
 //! The code propagates D_l = T_l − h_l, and not T_l. Far from the output, D is much smaller than h, and h − T would lose
 //! all digits of D in single precision. With z = V_j h_j + c_j, a correction g_j(T_j) − g_j(h_j) is σ(z + V_j D_j) − σ(z).
+//!
+//! A layer that adds the layer before, f_j(h) = h + σ(W_j h + b_j), has the decoder g_j(t) = t − σ(V_j t + c_j): it takes away
+//! what f_j has added.
 
 use tch::TchError;
 
@@ -9,6 +12,7 @@ use super::decoder::{Decoder, Scratch};
 use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::activation_function::activation_backward;
+use crate::kernels::linear::{self, WriteMode};
 use crate::kernels::loss::softmax;
 use crate::kernels::rows::copy;
 use crate::kernels::scalar::Scalar;
@@ -76,8 +80,14 @@ impl<T: Scalar> Targets<T> {
         let difference = decoder.inputs(differences.rows(layer));
         decoder.decode(step, &decoder.sources, &difference)?;
         decoder.correction(step, scratch)?;
-        // Each position takes the whole of a correction.
-        self.add_to_sources(step, layer, |_| 1.0);
+        if step.model.architecture.topology.has_identity(layer) {
+            // g_j(t) = t − σ(V_j t + c_j), so that the correction is D_j − [σ(z + V_j D_j) − σ(z)].
+            linear::identity(WriteMode::Add, differences.matrix(layer - 1), differences.matrix(layer))?;
+            self.add_to_sources(step, layer, |_| -1.0);
+        } else {
+            // Each position takes the whole of a correction.
+            self.add_to_sources(step, layer, |_| 1.0);
+        }
         Ok(())
     }
 
@@ -124,8 +134,8 @@ impl<T: Scalar> Targets<T> {
         let scale = T::from_f64(-2.0 / step.batch_size());
         for layer in step.hidden_layers() {
             copy(self.deltas.rows_mut(layer), self.differences.rows(layer));
-            let hidden = step.pass.hidden.rows(layer);
-            activation_backward(step.model.activation, scale, self.deltas.rows_mut(layer), hidden);
+            let activated = step.pass.activated(&step.model.architecture, layer);
+            activation_backward(step.model.activation, scale, self.deltas.rows_mut(layer), activated);
         }
     }
 
