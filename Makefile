@@ -33,7 +33,7 @@ deb: build ## Make a Debian package of the coordinator and command line into dis
 TESTED := --workspace --bins --tests $(ALL_FEATURES)
 # What is built only to be tested once is optimised less.
 ifeq ($(CI),true)
-export CARGO := $(CURDIR)/deploy/setup/tests/cargo
+export CARGO := $(CURDIR)/deploy/setup/once/cargo
 endif
 
 # Many tests wait for processes and clocks, so there are more of them at a time than cores.

@@ -84,7 +84,7 @@ fn an_error_about_an_unknown_or_unused_key_says_where_it_belongs() {
         ),
         (
             "depth = 1\nwarp = 1e-3",
-            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, parameters_as, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, feedback_alignment, feedback_scale, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\nchannel_multiplier = 16",
@@ -329,7 +329,7 @@ fn an_error_in_the_whole_file_says_where_to_start() {
         ("", "4:2: grid: `depth` is missing; add a line such as depth = 5 under [grid]"),
         (
             "depth = 1\nblock = []",
-            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, parameters_as, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, feedback_alignment, feedback_scale, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\n[block]\nseed = 1",
