@@ -57,7 +57,7 @@ fn a_setting_that_does_not_apply_does_not_change_the_key() {
 #[test]
 fn the_default_of_a_setting_that_was_added_later_does_not_change_the_key() {
     let fa = (Setting::Rule, Value::Name("fa".into()));
-    let key = |settings: &[(Setting, Value)]| configuration(&[&[fa.clone()], settings].concat()).key();
+    let key = |settings: &[(Setting, Value)]| configuration(&[std::slice::from_ref(&fa), settings].concat()).key();
     let scale = |scale| key(&[(Setting::FeedbackScale, Value::Real(scale))]);
     let alignment = |alignment| key(&[(Setting::FeedbackAlignment, Value::Real(alignment))]);
     assert_eq!([scale(1.0), alignment(0.0)], [key(&[]); 2]);

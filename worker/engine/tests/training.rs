@@ -17,6 +17,11 @@ use proptest::prelude::*;
 static DIGITS: LazyLock<Dataset> =
     LazyLock::new(|| data::load(&vocabulary::Dataset::SyntheticDigits.into(), &Places::default()).expect("embedded"));
 
+/// Few channels: for tests that train many networks for a few updates.
+fn slim() -> Convolution {
+    Convolution { channel_multiplier: 1, ..Convolution::default() }
+}
+
 fn shape(rule: Rule) -> Shape {
     Shape {
         dataset: vocabulary::Dataset::SyntheticDigits.into(),
@@ -92,7 +97,7 @@ fn a_trajectory_has_the_same_curve_to_the_last_bit_alone_or_in_a_bundle_with_a_l
     for &rule in Rule::ALL {
         for &network in Network::ALL {
             let depth = if network.is_convolutional() { 2 } else { 3 };
-            let shape = || Shape { network, depth, eval_every: 4, batch_size: 32, ..shape(rule) };
+            let shape = || Shape { network, depth, eval_every: 4, batch_size: 32, convolution: slim(), ..shape(rule) };
             let alone = run(shape(), vec![job(1, 12)]);
             let mut diverging = job(2, 12);
             diverging.hyperparameters.learning_rate = 1e38;
@@ -311,7 +316,15 @@ fn a_trajectory_taken_up_from_checkpoints_has_the_same_curve_to_the_last_bit() {
         for &network in Network::ALL {
             let depth = if network.is_convolutional() { 2 } else { 3 };
             // An epoch of 12,000 images less the validation part is 20 batches of 500.
-            let shape = Shape { network, depth, eval_every: 12, batch_size: 500, hidden: 16, ..shape(rule) };
+            let shape = Shape {
+                network,
+                depth,
+                eval_every: 12,
+                batch_size: 500,
+                hidden: 16,
+                convolution: slim(),
+                ..shape(rule)
+            };
             let whole = run_measured(shape.clone(), vec![job(1, 24)], vec![Measure::UpdateAngle], &mut { NO_LIMIT });
             let mut resumed = job(1, 24);
             // In the middle of an interval, at an evaluation, and at the end of an epoch.
