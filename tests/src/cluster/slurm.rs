@@ -29,45 +29,7 @@ const ALICE: (&str, u32) = ("alice", 61_001);
 const BOB: (&str, u32) = ("bob", 61_002);
 
 /// The configuration, with `$D` for the folder.
-const CONFIGURATION: &str = "\
-ClusterName=test
-SlurmctldHost=localhost(127.0.0.1)
-SlurmctldPort=16817
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket=$D/run/munge.socket,cred_expire=5
-CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-StateSaveLocation=$D/state
-SlurmdSpoolDir=$D/spool/%n
-SlurmctldPidFile=$D/slurmctld.pid
-SlurmdPidFile=$D/slurmd-%n.pid
-SlurmctldLogFile=$D/log/slurmctld.log
-SlurmdLogFile=$D/log/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/filetxt
-JobCompLoc=$D/jobcomp.txt
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-MpiDefault=none
-SwitchType=switch/none
-ReturnToService=2
-SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0,bf_interval=1
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-SlurmctldParameters=preempt_send_user_signal
-JobRequeue=1
-KillWait=5
-SlurmdTimeout=30
-MaxArraySize=1001
-SlurmdParameters=config_overrides
-NodeName=n[1-4] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[16901-16904] CPUs=2 RealMemory=4000 State=UNKNOWN
-PartitionName=low Nodes=n[1-4] Default=YES MaxTime=60 State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=10
-PartitionName=high Nodes=n[1-4] MaxTime=60 State=UP PriorityTier=10 PreemptMode=OFF
-";
+const CONFIGURATION: &str = include_str!("slurm.conf");
 
 /// The address besides 127.0.0.1 is for Slurm, which resolves no address if there is only a loopback address. The shell stays
 /// the first process of the namespace, because it collects the processes whose parents have ended.

@@ -100,7 +100,7 @@ fn an_error_about_an_unknown_or_unused_key_says_where_it_belongs() {
         ),
         (
             "depth = 1\ntarget_step = [0.1, 0.2]",
-            "8:15: grid.target_step: the axis `target_step` has no effect on some trials of this block: it applies to the rules dtp, sdtp; put trials with another `rule` into a separate block",
+            "8:15: grid.target_step: the axis `target_step` has no effect on some trials of this block: it applies to the rules dtp, sdtp, fwdtp; put trials with another `rule` into a separate block",
         ),
         (
             "depth = 1\nskip_input = true\n[[block]]\nnetwork = \"nn\"",
