@@ -214,7 +214,7 @@ fn a_transaction_is_bounded_in_records_and_points() {
         }
         setup.send(vec![setup.report(Attempt(100 + number))]);
     }
-    // Each late report is a record and an acknowledgement.
+    // The reports are late. Each is acknowledged.
     assert_eq!(setup.batcher.collecting.len(), RECORDS);
     assert!(setup.batcher.collecting.points() < POINTS);
     setup.batcher.committed(setup.world.now);
