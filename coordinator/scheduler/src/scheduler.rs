@@ -169,6 +169,11 @@ impl Scheduler {
         self.draining
     }
 
+    /// Whether a worker is connected, or holds leases.
+    pub fn knows(&self, worker: WorkerId) -> bool {
+        self.workers.get(worker).is_some()
+    }
+
     /// The time of the next tick that has an effect.
     pub fn next_deadline(&self) -> Option<Tick> {
         let end_of_pause = self.workers.next_end_of_pause().map(|(until, _)| until);

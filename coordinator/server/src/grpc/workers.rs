@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{stopped, store_failed, unreadable};
-use crate::access::registry::Caller;
+use crate::access::registry::{Caller, Registry};
 use crate::commands::Commands;
 use crate::driver::{Handle, Letters, MemoryShare, StreamId, outbox};
 
@@ -35,12 +35,14 @@ const GRAIN: usize = 64 << 10;
 
 pub(super) struct Service {
     commands: Commands,
+    /// Who may call; `None` if everybody may.
+    registry: Option<Arc<Registry>>,
     streams: AtomicU64,
 }
 
 impl Service {
-    pub(super) const fn new(commands: Commands) -> Self {
-        Self { commands, streams: AtomicU64::new(0) }
+    pub(super) const fn new(commands: Commands, registry: Option<Arc<Registry>>) -> Self {
+        Self { commands, registry, streams: AtomicU64::new(0) }
     }
 }
 
@@ -57,6 +59,9 @@ impl Workers for Service {
         let (messages, reader) = (request.into_inner(), ReportReader::default());
         let mut inbound = Inbound { messages, reader, share: Arc::clone(&share), counted: 0 };
         let hello = inbound.hello().await?;
+        if let (Some(Caller::Owner), Some(registry)) = (&caller, &self.registry) {
+            registry.note_owned(hello.worker);
+        }
         if let Some(Caller::Worker { worker, .. }) = caller
             && worker != hello.worker
         {
