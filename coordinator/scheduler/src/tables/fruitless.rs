@@ -27,8 +27,8 @@ impl Fruitless {
         }
         (self.count, self.last) = (self.count.saturating_add(1), Some(attempt));
         let doublings = self.count.checked_sub(FREE + 1)?;
-        let pause_ms = PAUSES_MS.0.checked_shl(doublings).map_or(PAUSES_MS.1, |ms| ms.clamp(PAUSES_MS.0, PAUSES_MS.1));
-        Some(now.after_ms(pause_ms))
+        let pause_ms = 2_u64.saturating_pow(doublings).saturating_mul(PAUSES_MS.0);
+        Some(now.after_ms(pause_ms.min(PAUSES_MS.1)))
     }
 
     /// Forgets the attempts before this one, which had progress. Its other lanes do not count.
