@@ -181,6 +181,12 @@ pub fn clean_text(text: String) -> String {
     clean(text, TEXT_BYTES_MAX, is_of_text)
 }
 
+/// Shortens a text for users to a number of bytes.
+#[must_use]
+pub fn shortened(text: String, most: usize) -> String {
+    clean(text, most, is_of_text)
+}
+
 fn clean(text: String, most: usize, is_sound: fn(char) -> bool) -> String {
     if text.len() <= most && text.chars().all(is_sound) {
         return text;
@@ -212,6 +218,7 @@ mod tests {
         assert_eq!(clean_line("sound 漢".to_owned()), "sound 漢");
         assert!(reason("x".repeat(9_999)).len() <= REASON_BYTES_MAX && asked(&"x".repeat(9_999)).is_err());
         assert!(asked("first/3").is_ok() && asked("a\u{1b}").is_err());
+        assert_eq!(shortened("sound 漢".to_owned(), 9), "sound …");
         assert_eq!(shown("a\n\u{1b}b"), "a\\n\\u{1b}b");
     }
 

@@ -43,10 +43,16 @@ pub enum ToCoordinator {
 }
 
 impl ToCoordinator {
-    /// The number of evaluations and diagnostics in a report; 0 for another message.
+    /// Approximate bytes of the message in memory.
     #[must_use]
-    pub fn points(&self) -> usize {
-        if let Self::AttemptEnded(report) = self { report.points() } else { 0 }
+    pub fn bytes(&self) -> usize {
+        let content = match self {
+            Self::Hello(hello) => hello.bytes(),
+            Self::Heartbeat { progress } => size_of_val(progress.as_slice()),
+            Self::AttemptEnded(report) => size_of::<Report>() + report.bytes(),
+            Self::Poll { .. } | Self::Evaluated { .. } | Self::Goodbye => 0,
+        };
+        size_of::<Self>() + content
     }
 }
 
@@ -61,6 +67,14 @@ pub struct Hello {
     pub numerics_version: u32,
     /// Trajectories in training, and finished ones without acknowledgement.
     pub held: Vec<Held>,
+}
+
+impl Hello {
+    /// Approximate bytes of what it holds in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.held.as_slice())
+    }
 }
 
 /// The description of a worker.
@@ -171,6 +185,26 @@ pub enum ToWorker {
     },
 }
 
+/// Approximate bytes of a block of memory beside its content.
+const ALLOCATION_BYTES: usize = 32;
+
+impl ToWorker {
+    /// Approximate bytes of the message in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let content = match self {
+            Self::Welcome { .. } => 0,
+            Self::Grant(grant) => grant.lanes.iter().map(Lane::bytes).sum(),
+            Self::Acknowledged { trajectories, .. } => size_of_val(trajectories.as_slice()) + ALLOCATION_BYTES,
+            Self::Stop { trajectories, reason, .. } | Self::HandBack { trajectories, reason, .. } => {
+                size_of_val(trajectories.as_slice()) + reason.len() + 2 * ALLOCATION_BYTES
+            }
+            Self::Drain { reason } => reason.len() + ALLOCATION_BYTES,
+        };
+        size_of::<Self>() + content
+    }
+}
+
 /// A lease on a bundle: trajectories of one shape under one fencing number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grant {
@@ -199,4 +233,10 @@ pub struct Lane {
     pub stopping_rules: Vec<StoppingRule>,
     /// The span of its grant; `None` if the coordinator sends no traces. The coordinator's border sets it.
     pub traceparent: Option<Traceparent>,
+}
+
+impl Lane {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.stopping_rules.as_slice()) + ALLOCATION_BYTES
+    }
 }

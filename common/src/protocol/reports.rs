@@ -19,6 +19,13 @@ impl Report {
         self.curve.len() + self.diagnostics.len()
     }
 
+    /// Approximate bytes of its points and texts in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let cause = self.cause.as_ref().map_or(0, String::len);
+        size_of_val(self.curve.as_slice()) + size_of_val(self.diagnostics.as_slice()) + cause
+    }
+
     /// A report that a coordinator accepts. A report that is too large becomes a failure with this cause, because the
     /// next attempt's report would be as large.
     #[must_use]
@@ -93,6 +100,16 @@ struct Begun {
 }
 
 impl ReportReader {
+    /// Bytes of the unfinished report in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let bytes = |begun: &Begun| {
+            begun.curve.capacity() * size_of::<CurvePoint>()
+                + begun.diagnostics.capacity() * size_of::<DiagnosticPoint>()
+        };
+        self.begun.as_ref().map_or(0, bytes)
+    }
+
     /// Reads the next message; `None` if it is a piece of an unfinished report.
     ///
     /// # Errors
@@ -205,7 +222,12 @@ mod tests {
             // Other messages between the pieces do not disturb the report.
             let beat = reader.read(ToCoordinator::Heartbeat { progress: Vec::new() }.into_wire());
             assert!(matches!(beat, Ok(Some(ToCoordinator::Heartbeat { .. }))));
+            let before = reader.bytes();
             arrived.extend(reader.read(message).expect("valid"));
+            assert!(
+                if arrived.is_empty() { reader.bytes() > before } else { reader.bytes() == 0 },
+                "each piece counts"
+            );
         }
         assert!(arrived == [ended(&report)], "equal to the original");
         assert_eq!(Report::from_bytes(&report.to_bytes()), Ok(report), "equal after storage on disk");

@@ -169,8 +169,19 @@ impl Scheduler {
         self.draining
     }
 
-    /// The time at which the next worker is lost if it sends no message.
+    /// Whether a worker is connected, or holds leases.
+    pub fn knows(&self, worker: WorkerId) -> bool {
+        self.workers.get(worker).is_some()
+    }
+
+    /// The time of the next tick that has an effect.
     pub fn next_deadline(&self) -> Option<Tick> {
+        let end_of_pause = self.workers.next_end_of_pause().map(|(until, _)| until);
+        self.next_loss().into_iter().chain(end_of_pause).min()
+    }
+
+    /// The time at which the next worker is lost if it sends no message.
+    pub fn next_loss(&self) -> Option<Tick> {
         self.workers.next_deadline().map(|(deadline, _)| deadline.max(self.no_loss_before))
     }
 }

@@ -168,7 +168,7 @@ impl<T> Batcher<T> {
     /// Applies the deadlines that have passed. No worker is lost while the store cannot be written.
     pub fn tick(&mut self, now: Now) {
         let Some(deadline) = self.next_deadline() else { return };
-        if now.tick > deadline.after_ms(LATE_MS) {
+        if self.scheduler.next_loss().is_some_and(|loss| now.tick > loss.after_ms(LATE_MS)) {
             self.apply(now, Event::Awoke);
         }
         if now.tick >= deadline {

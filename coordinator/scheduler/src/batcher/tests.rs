@@ -208,13 +208,14 @@ fn a_transaction_is_bounded_in_records_and_points() {
     let mut setup = Setup::new();
     setup.send(vec![setup.report(setup.grant.attempt)]);
     setup.begin();
+    setup.send(vec![setup.report(Attempt(0))]);
     for number in 0.. {
         if !setup.batcher.has_room() {
             break;
         }
         setup.send(vec![setup.report(Attempt(100 + number))]);
     }
-    // Each late report is a record and an acknowledgement.
+    // The reports are late. Each is acknowledged, and the first is a record.
     assert_eq!(setup.batcher.collecting.len(), RECORDS);
     assert!(setup.batcher.collecting.points() < POINTS);
     setup.batcher.committed(setup.world.now);

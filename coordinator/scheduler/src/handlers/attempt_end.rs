@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use biosweep_common::protocol::bounds::{LANES_MAX, shortened};
 use biosweep_common::protocol::messages::{Held, Report, ToWorker};
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::results::views::IncompleteAttempt;
@@ -14,6 +15,13 @@ use crate::record::{DatasetRow, Ending, Record};
 use crate::scheduler::Scheduler;
 use crate::tables::failures::DEATHS_MAX;
 use crate::tables::sweep::{Completion, End, scores};
+
+/// Maximum number of late reports of one worker that are kept: one for each trajectory that it can train at once.
+const LATE_REPORTS_MAX: u32 = LANES_MAX;
+/// Maximum number of evaluations of a late report. A longer curve is not kept with it.
+const LATE_POINTS_MAX: usize = 1_000;
+/// Maximum bytes of the cause of an attempt without a result that is no failure. There may be any number of them.
+const CAUSE_BYTES_MAX: usize = 500;
 
 impl Scheduler {
     /// Handles the report of a trajectory's end. It is accepted only under the attempt that now holds the trajectory.
@@ -32,17 +40,32 @@ impl Scheduler {
             self.workers.accept(id, attempt, trajectory);
             self.accept(now, id, report, actions);
         } else if !repeated {
-            actions.push(Action::Persist(Record::Late {
-                sweep: report.held.sweep,
-                trajectory,
-                attempt,
-                worker: id,
-                outcome: report.outcome,
-                curve: report.curve,
-                at: now.wall,
-            }));
+            self.keep_late(now, id, report, actions);
         }
         actions.push(Action::Send { worker: id, message });
+    }
+
+    /// Keeps a late report as evidence, if it may be of an attempt that was granted: the store knows which worker it was granted to,
+    /// and leaves out all others. What is not kept is acknowledged all the same.
+    fn keep_late(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
+        let kept = self.workers.get(id).map_or(LATE_REPORTS_MAX, |worker| worker.late_reports);
+        if report.held.attempt.0 > self.last_attempt || kept >= LATE_REPORTS_MAX {
+            return;
+        }
+        self.update_worker(id, |worker| worker.late_reports += 1);
+        let Report { held: Held { sweep, attempt, trajectory }, outcome, mut curve, .. } = report;
+        if curve.len() > LATE_POINTS_MAX {
+            curve = Vec::new();
+        }
+        actions.push(Action::Persist(Record::Late {
+            sweep,
+            trajectory,
+            attempt,
+            worker: id,
+            outcome,
+            curve,
+            at: now.wall,
+        }));
     }
 
     fn accept(&mut self, now: Now, id: WorkerId, mut report: Report, actions: &mut Vec<Action>) {
@@ -60,9 +83,22 @@ impl Scheduler {
                 format!("{} updates were reported, but the trajectory has at most {updates_max}", report.updates);
             report = Report { outcome: Outcome::Failed, cause: Some(cause), updates: updates_max, ..report };
         }
+        let evaluations_max = lane.evaluations_max();
+        let layers = u64::from(lane.trajectory.shape.depth) + 1;
+        let values_max = evaluations_max * layers * self.sweep_mut(report.held.sweep).spec.measures.len() as u64;
+        let (evaluations, values) = (report.curve.len() as u64, report.diagnostics.len() as u64);
+        if evaluations > evaluations_max || values > values_max {
+            let cause = format!(
+                "{evaluations} evaluations and {values} diagnostics were reported, but the trajectory has at most {evaluations_max} \
+                 evaluations"
+            );
+            let (curve, diagnostics) = (Vec::new(), Vec::new());
+            report = Report { outcome: Outcome::Failed, cause: Some(cause), curve, diagnostics, ..report };
+        }
         let held = (report.held.sweep, index);
         let end = match report.outcome {
             Outcome::Completed | Outcome::Diverged => {
+                self.note_progress(id, attempt);
                 self.note_success(now, id, held, actions);
                 if report.outcome == Outcome::Completed { End::Completed } else { End::Diverged }
             }
@@ -76,7 +112,8 @@ impl Scheduler {
                 End::Failed
             }
             outcome @ (Outcome::Preempted | Outcome::WorkerLost | Outcome::Cancelled) => {
-                return self.end_without_result(now, attempt, index, outcome, report.cause, actions);
+                let cause = report.cause.map(|cause| shortened(cause, CAUSE_BYTES_MAX));
+                return self.end_without_result(now, attempt, index, outcome, cause, actions);
             }
         };
         self.finish(now, id, report, end, actions);
@@ -159,7 +196,10 @@ impl Scheduler {
         let (id, worker) = (lease.sweep, lease.worker);
         let updates = lease.open[&trajectory].updates;
         let held = Held { sweep: id, attempt, trajectory };
-        if outcome == Outcome::WorkerLost && self.sweep_mut(id).died_too_often(trajectory, updates) {
+        if matches!(outcome, Outcome::WorkerLost | Outcome::Preempted) {
+            self.note_end(now, worker, held, updates);
+        }
+        if outcome == Outcome::WorkerLost && self.sweep_mut(id).died_too_often(trajectory, updates, Some(worker)) {
             return self.give_up(now, worker, held, updates, cause.as_deref().unwrap_or_default(), actions);
         }
         let worker_name = self.worker_name(worker);

@@ -53,11 +53,9 @@ impl Scheduler {
         let held: BTreeSet<_> = in_scope.filter(may_be_ours).map(|held| (held.attempt, held.trajectory)).collect();
         let mut worker = Worker::new(hello.description, true, now.tick.after_ms(self.timeouts.lease_ms));
         let mut cause = "the worker reconnected without this trajectory".to_owned();
-        if let Some(before) = self.remove_worker(id) {
-            // The worker does not repeat a report that it no longer holds.
-            worker.accepted = before.accepted.only(&held);
-            worker.failing = before.failing;
-            cause = before.death.unwrap_or(cause);
+        if let Some(mut before) = self.remove_worker(id) {
+            cause = before.death.take().unwrap_or(cause);
+            worker.continue_from(before, &held);
         }
         let accepted = worker.accepted.clone();
         self.add_worker(id, worker);
@@ -72,7 +70,8 @@ impl Scheduler {
                 self.end_without_result(now, attempt, trajectory, Outcome::WorkerLost, cause, actions);
             }
         }
-        self.stop_unleased(id, held.into_iter().filter(|&report| !accepted.contains(report)), actions);
+        let unleased = self.unleased(id, held.into_iter().filter(|&report| !accepted.contains(report)));
+        stop(id, unleased, actions);
         self.hand_back_paused_lanes(id, actions);
         if self.draining {
             let reason = "the coordinator is stopping".to_owned();
@@ -89,28 +88,26 @@ impl Scheduler {
             }
         }
         let held = progress.iter().map(|progress| (progress.attempt, progress.trajectory));
-        self.stop_unleased(id, held, actions);
+        let unleased = self.unleased(id, held);
+        // A worker trains one bundle at a time. If it names several attempts, it is told of the others after later heartbeats: a
+        // short message must not have a thousand answers.
+        stop(id, unleased.into_iter().take(1), actions);
         actions.extend(changed.into_iter().map(|sweep| Action::Notify(Notice::Changed(sweep))));
     }
 
-    /// Tells a worker to stop the lanes that it holds without a lease.
-    fn stop_unleased(
+    /// The lanes that a worker holds without a lease, by attempt.
+    fn unleased(
         &mut self,
         id: WorkerId,
         held: impl IntoIterator<Item = (Attempt, TrajectoryIndex)>,
-        actions: &mut Vec<Action>,
-    ) {
+    ) -> BTreeMap<Attempt, Vec<TrajectoryIndex>> {
         let mut fenced: BTreeMap<Attempt, Vec<TrajectoryIndex>> = BTreeMap::new();
         for (attempt, trajectory) in held {
             if self.leases.lane_of(id, attempt, trajectory).is_none() && !self.out_of_scope.has_attempt(attempt) {
                 fenced.entry(attempt).or_default().push(trajectory);
             }
         }
-        for (attempt, trajectories) in fenced {
-            let reason = "the lease expired; the trajectory runs on another worker or is done".to_owned();
-            let message = ToWorker::Stop { attempt, trajectories, reason };
-            actions.push(Action::Send { worker: id, message });
-        }
+        fenced
     }
 
     pub(crate) fn on_disconnected(&mut self, id: WorkerId) {
@@ -120,7 +117,8 @@ impl Scheduler {
     /// Handles workers whose deadline has passed: they are lost. A worker that is still connected stays in the table, because it
     /// may send messages again.
     pub(crate) fn on_ticked(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if self.next_deadline().is_none_or(|deadline| deadline > now.tick) {
+        self.end_pauses(now);
+        if self.next_loss().is_none_or(|deadline| deadline > now.tick) {
             return;
         }
         while let Some((deadline, id)) = self.workers.next_deadline()
@@ -141,6 +139,15 @@ impl Scheduler {
             }
         }
         self.notify_sweeps_without_workers(actions);
+    }
+
+    /// Ends the pauses that are over.
+    fn end_pauses(&mut self, now: Now) {
+        while let Some((until, id)) = self.workers.next_end_of_pause()
+            && until <= now.tick
+        {
+            self.update_worker(id, |worker| worker.pause = None);
+        }
     }
 
     /// Handles a time without messages: every worker gets a new lease time to send one.
@@ -168,7 +175,12 @@ impl Scheduler {
     /// Removes a worker that leaves.
     fn on_goodbye(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.take_back(now, id, outcome, cause, actions);
-        self.remove_worker(id);
+        if self.workers.get(id).is_some_and(|worker| worker.fruitless.is_none()) {
+            self.remove_worker(id);
+        } else {
+            // It would come back without its pause. It is forgotten after its lease time.
+            self.on_disconnected(id);
+        }
         self.notify_sweeps_without_workers(actions);
     }
 
@@ -190,5 +202,14 @@ impl Scheduler {
     fn lanes_of_worker(&self, id: WorkerId) -> Vec<(Attempt, TrajectoryIndex)> {
         let leases = self.leases.of_worker(id);
         leases.flat_map(|(attempt, lease)| lease.open.keys().map(move |&trajectory| (attempt, trajectory))).collect()
+    }
+}
+
+/// Tells a worker to stop lanes.
+fn stop(worker: WorkerId, lanes: impl IntoIterator<Item = (Attempt, Vec<TrajectoryIndex>)>, actions: &mut Vec<Action>) {
+    for (attempt, trajectories) in lanes {
+        let reason = "the lease expired; the trajectory runs on another worker or is done".to_owned();
+        let message = ToWorker::Stop { attempt, trajectories, reason };
+        actions.push(Action::Send { worker, message });
     }
 }

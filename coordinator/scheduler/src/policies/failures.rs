@@ -1,11 +1,14 @@
 //! The consequences of failures.
 //!
-//! - A failed trajectory is retried, on another worker if there is one.
+//! - A failed trajectory is retried, on another worker if there is one. So is one that its worker lost without progress.
 //! - After three failures in a row a worker is a suspect: it gets no trajectory that other workers can train. If they complete
 //!   its failed trajectories, the worker is quarantined; if they fail too, the worker is cleared.
+//! - A worker that loses or hands back its trajectories again and again, without progress, waits before its next grant.
 //! - If many trajectories of a sweep fail with similar errors, the sweep is paused for its owner.
 
-use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::protocol::messages::Held;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::workers::capability::Capabilities;
 
 use crate::event::{Action, Notice, Now};
@@ -21,10 +24,33 @@ impl Scheduler {
         sweep.has_work_for(capabilities) && self.fit_for(sweep).next().is_none()
     }
 
-    /// Whether a trajectory failed on this worker, and another fit worker has not tried it yet.
+    /// Whether a trajectory failed or died on this worker, and another fit worker has not tried it yet.
     pub(crate) fn should_run_elsewhere(&self, id: WorkerId, sweep: &Sweep, index: TrajectoryIndex) -> bool {
-        let failed_on = sweep.failed_on.on(index);
-        failed_on.contains(&id) && self.fit_for(sweep).any(|other| !failed_on.contains(&other))
+        let (failed_on, died_on) = (sweep.failed_on.on(index), sweep.died_on.on(index));
+        let has_tried = |worker: &WorkerId| failed_on.contains(worker) || died_on.contains(worker);
+        has_tried(&id) && self.fit_for(sweep).any(|other| !has_tried(&other))
+    }
+
+    /// Notes an attempt that its worker lost or handed back. If it is fruitless, the worker may have to wait for its next grant.
+    /// An attempt that its sweep's owner ended by a pause does not count.
+    pub(crate) fn note_end(&mut self, now: Now, id: WorkerId, held: Held, updates: u64) {
+        let sweep = self.sweep_mut(held.sweep);
+        let (is_progress, is_running) =
+            (sweep.progressed(held.trajectory, updates), sweep.row.state == SweepState::Running);
+        if is_progress {
+            self.note_progress(id, held.attempt);
+        } else if is_running {
+            self.update_worker(id, |worker| {
+                worker.pause = worker.fruitless.count(now.tick, held.attempt).or(worker.pause);
+            });
+        }
+    }
+
+    /// Notes that an attempt of a worker is not fruitless.
+    pub(crate) fn note_progress(&mut self, id: WorkerId, attempt: Attempt) {
+        if self.workers.get(id).is_some_and(|worker| !worker.fruitless.is_none()) {
+            self.update_worker(id, |worker| worker.fruitless.forget(attempt));
+        }
     }
 
     /// Records the failure of a trajectory on a worker.

@@ -154,7 +154,7 @@ impl Sweep {
     /// The next bundle of pending trajectories of one shape. It has up to `lanes` trajectories if they were taken back together,
     /// and otherwise up to `share`. It does not begin with a trajectory that is left out.
     fn next_bundle(&self, lanes: u32, share: u32, is_left_out: impl Fn(TrajectoryIndex) -> bool) -> Option<Range<u64>> {
-        let run = self.pending.first(is_left_out)?;
+        let run = self.pending.first(&is_left_out)?;
         let first = run.start;
         let end = run.end.min(self.spec.grid.shape_run_end(TrajectoryIndex(first)));
         let bundle_rule = match self.bundle_rule(first) {
@@ -171,8 +171,9 @@ impl Sweep {
         let rules = self.spec.grid.trials_of(TrajectoryIndex(first)).unwrap_or(1);
         let most = most.min(lanes_of_bundle(rules));
         let most = end.min(first.saturating_add(most.into()));
-        // A trajectory that failed, and may have to be left out, has a different rule, so it never follows in a bundle.
-        let others = (first + 1..most).take_while(|&index| self.bundle_rule(index) == bundle_rule);
+        // A trajectory that failed has a different rule. One that was lost may have the same.
+        let follows = |index| self.bundle_rule(index) == bundle_rule && !is_left_out(TrajectoryIndex(index));
+        let others = (first + 1..most).take_while(|&index| follows(index));
         Some(first..first + 1 + others.count() as u64)
     }
 

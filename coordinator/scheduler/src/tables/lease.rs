@@ -191,6 +191,12 @@ impl OpenLane {
         self.trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0)
     }
 
+    /// The number of evaluations that the trajectory has at most: those at multiples of `eval_every`, those at the ends of its trials,
+    /// and one at which the loss diverged.
+    pub(crate) fn evaluations_max(&self) -> u64 {
+        self.updates_max() / self.trajectory.shape.eval_every.max(1) + self.trials() + 1
+    }
+
     /// The number of trials of the trajectory.
     pub(crate) fn trials(&self) -> u64 {
         self.trajectory.stopping_rules.len() as u64

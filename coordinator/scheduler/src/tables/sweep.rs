@@ -8,7 +8,7 @@ use biosweep_common::grid::{GridIndex, Trajectory};
 use biosweep_common::results::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::vocabulary::time::{Tick, WallTime};
 use biosweep_common::workers::capability::Capabilities;
 use biosweep_common::workers::environment::NumericEnvironment;
@@ -45,6 +45,9 @@ pub struct Sweep {
     pub(crate) counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
     /// The trajectories that failed and are not done, each with the workers on which it failed.
     pub(crate) failed_on: FailedOn,
+    /// The trajectories that are not done and were lost without progress, each with the workers that lost it since the last
+    /// progress. They are not stored.
+    pub(crate) died_on: FailedOn,
     /// The failures of the sweep, grouped by similar errors.
     pub(crate) failures: FailureGroups,
 }
@@ -60,6 +63,8 @@ pub struct AttemptCounters {
     pub deaths: u32,
     /// The greatest number of updates of a lost attempt.
     pub furthest: u64,
+    /// The greatest number of updates of an attempt that was lost or handed back. It is not stored.
+    pub reached: u64,
     /// The last attempt, if it was lost or handed back.
     pub taken_back: Option<Attempt>,
 }
@@ -125,6 +130,7 @@ impl Sweep {
             running: 0,
             counters,
             failed_on: FailedOn::default(),
+            died_on: FailedOn::default(),
             failures: FailureGroups::default(),
         }
     }
@@ -141,7 +147,7 @@ impl Sweep {
         });
         let mut sweep = Self::with(restored.row.clone(), prepared, pending, counters.collect());
         for &(index, updates) in &restored.deaths {
-            sweep.died_too_often(index, updates);
+            sweep.died_too_often(index, updates, None);
         }
         for failure in restored.failures.iter().filter(|failure| sweep.counters.contains_key(&failure.trajectory)) {
             sweep.failed_on.insert(failure.trajectory, failure.worker);
@@ -218,11 +224,23 @@ impl Sweep {
         counters.failed <= self.spec.execution.retries_max
     }
 
-    /// Counts an attempt whose worker was lost after `updates` updates; returns whether this happened too often.
-    pub fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
+    /// Notes that an attempt was lost or handed back after `updates` updates; returns whether none came so far before.
+    pub(crate) fn progressed(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
+        let counters = self.counters.entry(index).or_default();
+        let is_progress = updates > counters.reached;
+        counters.reached = counters.reached.max(updates);
+        is_progress
+    }
+
+    /// Counts an attempt whose worker was lost after `updates` updates; returns whether this happened too often. Without progress,
+    /// the trajectory is left to other workers, if `worker` is known.
+    pub(crate) fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64, worker: Option<WorkerId>) -> bool {
         let counters = self.counters.entry(index).or_default();
         if updates > counters.furthest {
             (counters.furthest, counters.deaths) = (updates, 0);
+            self.died_on.remove(index);
+        } else if let Some(worker) = worker {
+            self.died_on.insert(index, worker);
         }
         counters.deaths += 1;
         counters.deaths >= DEATHS_MAX
@@ -238,6 +256,7 @@ impl Sweep {
             let trajectory = self.trajectory(index);
             let trials = trajectory.stopping_rules.len() as u64;
             self.counters.insert(index, AttemptCounters { granted, ..AttemptCounters::default() });
+            self.died_on.remove(index);
             self.put_back(index, None);
             self.row.failed = self.row.failed.saturating_sub(trials);
             retried.push(RetriedRow { trajectory: index, first_trial: trajectory.first_trial, trials });
@@ -255,6 +274,7 @@ impl Sweep {
         by: Completion<'_>,
     ) -> Vec<TrialResult> {
         let attempts = self.counters.remove(&index).map_or(0, |counters| counters.granted);
+        self.died_on.remove(index);
         let scores = scores(trajectory, curve);
         let mut configuration = Configuration {
             shape: trajectory.shape.clone(),
@@ -334,6 +354,7 @@ impl Sweep {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
         }
         self.counters.remove(&row.trajectory);
+        self.died_on.remove(row.trajectory);
         self.row.completed += row.results.len() as u64;
         self.row.reused += row.results.len() as u64;
     }

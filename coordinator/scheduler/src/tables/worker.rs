@@ -11,6 +11,7 @@ use biosweep_common::workers::capability::Capabilities;
 
 use crate::tables::accepted::Accepted;
 use crate::tables::failures::Failing;
+use crate::tables::fruitless::Fruitless;
 use crate::tables::worker_class::{Trust, WorkerClass, WorkerStatus};
 
 /// All known workers, by id, deadline and class.
@@ -19,6 +20,8 @@ pub(crate) struct WorkerTable {
     workers: BTreeMap<WorkerId, Worker>,
     /// The deadlines of the workers, the earliest first.
     deadlines: BTreeSet<(Tick, WorkerId)>,
+    /// The ends of the pauses of workers, the earliest first.
+    pauses: BTreeSet<(Tick, WorkerId)>,
     /// The workers in quarantine, each with the reason. They get no work until a user releases them.
     quarantined: BTreeMap<WorkerId, String>,
     /// The connected workers by class.
@@ -44,6 +47,12 @@ pub(crate) struct Worker {
     pub(crate) status: Option<WorkerStatus>,
     /// The worker's failures since the last trajectory that it completed.
     pub(crate) failing: Failing,
+    /// The attempts that the worker lost or handed back without progress.
+    pub(crate) fruitless: Fruitless,
+    /// The time before which the worker gets no grant, because its attempts are fruitless.
+    pub(crate) pause: Option<Tick>,
+    /// Number of its late reports that were kept.
+    pub(crate) late_reports: u32,
     /// How the worker's process ended, if it has. A new process may take over its identity.
     pub(crate) death: Option<String>,
     /// The latest accepted reports. The worker may repeat them until it receives the acknowledgement.
@@ -85,6 +94,7 @@ impl WorkerTable {
     /// If the worker is already in the table.
     pub(crate) fn insert(&mut self, id: WorkerId, worker: Worker, held: u32) -> Option<ClassChange> {
         self.deadlines.insert((worker.deadline, id));
+        self.pauses.extend(worker.pause.map(|until| (until, id)));
         let before = self.workers.insert(id, worker);
         assert!(before.is_none(), "worker {id} is added twice");
         self.refresh(id, held)
@@ -95,6 +105,9 @@ impl WorkerTable {
         let change = self.update(id, 0, |worker| worker.connected = false)?.1;
         let worker = self.workers.remove(&id)?;
         self.deadlines.remove(&(worker.deadline, id));
+        if let Some(until) = worker.pause {
+            self.pauses.remove(&(until, id));
+        }
         Some((worker, change))
     }
 
@@ -106,11 +119,17 @@ impl WorkerTable {
         change: impl FnOnce(&mut Worker) -> R,
     ) -> Option<(R, Option<ClassChange>)> {
         let worker = self.workers.get_mut(&id)?;
-        let before = worker.deadline;
+        let before = (worker.deadline, worker.pause);
         let result = change(worker);
-        if worker.deadline != before {
-            self.deadlines.remove(&(before, id));
+        if worker.deadline != before.0 {
+            self.deadlines.remove(&(before.0, id));
             self.deadlines.insert((worker.deadline, id));
+        }
+        if worker.pause != before.1 {
+            if let Some(until) = before.1 {
+                self.pauses.remove(&(until, id));
+            }
+            self.pauses.extend(worker.pause.map(|until| (until, id)));
         }
         Some((result, self.refresh(id, held)))
     }
@@ -140,6 +159,11 @@ impl WorkerTable {
     /// The worker with the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<(Tick, WorkerId)> {
         self.deadlines.first().copied()
+    }
+
+    /// The worker whose pause ends next.
+    pub(crate) fn next_end_of_pause(&self) -> Option<(Tick, WorkerId)> {
+        self.pauses.first().copied()
     }
 
     /// Notes that there is no work for a fit worker. It is not checked again before a new grant is possible. `false` if the worker
@@ -197,6 +221,10 @@ impl WorkerTable {
         if deadlines != self.deadlines {
             return Err(format!("the deadlines are {deadlines:?}, but the index has {:?}", self.deadlines));
         }
+        let pauses = self.workers.iter().filter_map(|(&id, worker)| Some((worker.pause?, id))).collect::<BTreeSet<_>>();
+        if pauses != self.pauses {
+            return Err(format!("the pauses are {pauses:?}, but the index has {:?}", self.pauses));
+        }
         let mut classes: BTreeMap<_, WorkerClass> = BTreeMap::new();
         for (&id, worker) in &self.workers {
             let status = worker.status_in_class(self.quarantined.contains_key(&id), held(id));
@@ -229,9 +257,22 @@ impl Worker {
             is_silent: false,
             status: None,
             failing: Failing::default(),
+            fruitless: Fruitless::default(),
+            pause: None,
+            late_reports: 0,
             death: None,
             accepted: Accepted::default(),
         }
+    }
+
+    /// Takes over what a new stream of the worker does not say: its failures and pauses, and those of its accepted reports that it
+    /// still holds.
+    pub(crate) fn continue_from(&mut self, before: Self, held: &BTreeSet<(Attempt, TrajectoryIndex)>) {
+        // The worker does not repeat a report that it no longer holds.
+        self.accepted = before.accepted.only(held);
+        self.failing = before.failing;
+        (self.fruitless, self.pause) = (before.fruitless, before.pause);
+        self.late_reports = before.late_reports;
     }
 
     /// The worker's status in its class while it holds `held` lanes; `None` if it is not connected or is silent.
@@ -241,7 +282,8 @@ impl Worker {
             true => Trust::Suspect,
             false => Trust::Fit,
         };
-        let status = WorkerStatus { lanes: self.description.lanes, trust, waits: self.room(held) > 0 };
+        let status =
+            WorkerStatus { lanes: self.description.lanes, trust, waits: self.room(held) > 0 && self.pause.is_none() };
         (self.connected && !self.is_silent).then_some(status)
     }
 

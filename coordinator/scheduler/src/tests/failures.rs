@@ -380,3 +380,80 @@ fn a_failed_trajectory_does_not_wait_for_a_worker_without_lanes() {
     let (_, again) = world.fail(only, &grant, "no data");
     assert_eq!(again.as_ref().map(trajectories), Some(vec![0]), "no other worker can train it");
 }
+
+/// Lets a worker take what it can and reconnect without it, until it gets nothing; returns the numbers of granted lanes.
+fn take_and_drop(world: &mut World, id: WorkerId) -> Vec<usize> {
+    let mut granted = Vec::new();
+    loop {
+        world.hello(id, Vec::new());
+        let Some(grant) = world.poll(id, 3) else { return granted };
+        granted.push(grant.lanes.len());
+    }
+}
+
+#[test]
+fn a_worker_that_drops_its_trajectories_fails_none_that_another_worker_can_train() {
+    let mut world = World::new();
+    let (broken, sound) = (worker(1), worker(2));
+    world.hello(sound, Vec::new());
+    let mut dropped = 0;
+    for _ in 0..100 {
+        dropped += take_and_drop(&mut world, broken).len();
+        world.pass(TIMEOUTS.lease_ms / 2);
+        world.send(sound, ToCoordinator::Heartbeat { progress: Vec::new() });
+    }
+    assert_eq!(dropped, 2, "each of the two bundles once: both are left to the other worker");
+    let mut completed = 0;
+    while let Some(grant) = world.poll(sound, 3) {
+        for lane in 0..grant.lanes.len() {
+            completed += endings(&world.end(sound, world.report(&grant, lane, Outcome::Completed, 20))).len();
+        }
+    }
+    assert_eq!(completed, 6, "none has failed");
+}
+
+#[test]
+fn a_worker_that_drops_its_trajectories_waits_longer_before_each_grant() {
+    let mut world = World::new();
+    let id = worker(1);
+    let mut grants = vec![take_and_drop(&mut world, id).len()];
+    for pause_s in [1, 2, 4, 8] {
+        assert_eq!(world.scheduler.next_deadline(), Some(world.now.tick.after_ms(pause_s * 1_000)));
+        world.pass(pause_s * 1_000 - 1);
+        grants.push(take_and_drop(&mut world, id).len());
+        assert_eq!(granted(&world.pass(1)).len(), 1, "its poll is still valid");
+        world.hello(id, Vec::new());
+    }
+    assert_eq!(grants, [3, 0, 0, 0, 0]);
+    // It does not come back without its pause.
+    world.send(id, ToCoordinator::Goodbye);
+    assert_eq!(take_and_drop(&mut world, id), Vec::<usize>::new());
+}
+
+#[test]
+fn a_worker_that_hands_back_without_progress_waits_and_one_with_progress_does_not() {
+    let mut world = World::new();
+    let id = worker(1);
+    world.hello(id, Vec::new());
+    let hand_back = |world: &mut World, grant: &Grant, updates| {
+        for lane in 0..grant.lanes.len() {
+            let cause = Some("x".repeat(8_000));
+            let report = Report { cause, ..world.report(grant, lane, Outcome::Preempted, updates) };
+            let progress = vec![Progress { attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory, updates }];
+            world.send(id, ToCoordinator::Heartbeat { progress });
+            let actions = world.end(id, report);
+            let kept = endings(&actions)[0].cause.as_ref().map_or(0, String::len);
+            assert!(kept <= 500, "a cause of {kept} bytes is stored");
+        }
+    };
+    for updates in 1..10 {
+        let grant = world.poll(id, 3).expect("it makes progress");
+        hand_back(&mut world, &grant, updates);
+    }
+    for _ in 0..3 {
+        let grant = world.poll(id, 3).expect("it need not wait yet");
+        hand_back(&mut world, &grant, 9);
+    }
+    assert_eq!(world.poll(id, 3), None, "nothing came farther than before");
+    assert_eq!(granted(&world.pass(1_000)).len(), 1);
+}

@@ -1,5 +1,7 @@
 //! The states of a trajectory: granted, reported, lost, retried, done.
 
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+
 use super::*;
 
 #[test]
@@ -98,6 +100,68 @@ fn a_late_report_of_a_lost_worker_is_refused() {
     assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)));
     let actions = world.end(other, world.report(&regrant, 0, Outcome::Completed, 20));
     assert_eq!(endings(&actions)[0].results.len(), 2);
+}
+
+#[test]
+fn late_reports_are_bounded_and_every_one_is_acknowledged() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.pass(TIMEOUTS.lease_ms);
+    let report = world.report(&grant, 0, Outcome::Completed, 20);
+    let never = Held { attempt: Attempt(grant.attempt.0 + 1), ..report.held };
+    let actions = world.end(id, Report { held: never, ..report.clone() });
+    assert_eq!((late(&actions), acknowledged(&actions)), (0, Some(false)), "the attempt was never granted");
+    let long = Report { curve: curve(20_000), ..report.clone() };
+    let actions = world.end(id, long);
+    let kept = actions.iter().find_map(|action| match action {
+        Action::Persist(Record::Late { curve, .. }) => Some(curve.len()),
+        _ => None,
+    });
+    assert_eq!(kept, Some(0), "a long curve is not kept");
+    let kept: usize = (0..2_000)
+        .map(|number| {
+            if number == 500 {
+                world.hello(id, Vec::new());
+            }
+            let actions = world.end(id, report.clone());
+            assert_eq!(acknowledged(&actions), Some(false), "the worker forgets it");
+            late(&actions)
+        })
+        .sum();
+    assert_eq!(kept, 1_023, "with the first");
+}
+
+#[test]
+fn a_report_with_more_evaluations_than_its_trajectory_has_is_a_failure_without_a_curve() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    let report = Report { curve: curve(2_000), updates: 20, ..world.report(&grant, 0, Outcome::Completed, 20) };
+    let actions = world.end(id, report);
+    let ending = endings(&actions)[0];
+    assert_eq!((ending.outcome, ending.curve.len()), (Outcome::Failed, 0));
+    let cause = ending.cause.as_deref().unwrap_or_default();
+    assert!(cause.contains("200 evaluations") && cause.contains("at most 5"), "{cause}");
+    let value = DiagnosticPoint { update: 10, layer: 1, measure: Measure::ALL[0], value: 1.0 };
+    let report = Report { diagnostics: vec![value], ..world.report(&grant, 1, Outcome::Completed, 20) };
+    assert_eq!(endings(&world.end(id, report))[0].outcome, Outcome::Failed, "the sweep measures nothing");
+}
+
+#[test]
+fn a_heartbeat_is_answered_with_one_stop_however_many_attempts_it_names() {
+    let mut world = World::new();
+    let (id, _) = world.work(7, 1);
+    let progress =
+        |attempt: u64| Progress { attempt: Attempt(100 + attempt), trajectory: TrajectoryIndex(3), updates: 1 };
+    let named: Vec<_> = (0..1_024).map(progress).collect();
+    let answers = world.send(id, ToCoordinator::Heartbeat { progress: named.clone() });
+    assert_eq!(stopped(&answers), [TrajectoryIndex(3)]);
+    // A worker that obeys is told of the next one.
+    let answers = world.send(id, ToCoordinator::Heartbeat { progress: named[1..].to_vec() });
+    let next = answers.iter().find_map(|action| match action {
+        Action::Send { message: ToWorker::Stop { attempt, .. }, .. } => Some(attempt.0),
+        _ => None,
+    });
+    assert_eq!(next, Some(101));
 }
 
 #[test]
@@ -382,7 +446,7 @@ fn a_report_of_a_sweep_out_of_scope_is_left_to_another_coordinator() {
     assert_eq!(stopped(&actions), [TrajectoryIndex(4)], "the worker does not wait for an acknowledgement");
     let unknown = Held { sweep: SweepId(Uuid::from_u128(3)), ..held };
     let actions = world.end(id, Report { held: unknown, ..report.clone() });
-    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "a report of an unknown sweep is late");
+    assert_eq!(acknowledged(&actions), Some(false), "a report of an unknown sweep is late");
 
     let actions = world.apply(Event::Cancelled(other));
     let ended: Vec<_> = endings(&actions).iter().map(|end| (end.sweep, end.trajectory, end.outcome)).collect();
@@ -393,6 +457,7 @@ fn a_report_of_a_sweep_out_of_scope_is_left_to_another_coordinator() {
     assert_eq!(world.apply(Event::Cancelled(other)), [], "a repeated command has no further effect");
     let progress = vec![Progress { attempt: held.attempt, trajectory: held.trajectory, updates: 20 }];
     assert_eq!(stopped(&world.send(id, ToCoordinator::Heartbeat { progress })), [TrajectoryIndex(4)]);
+    world.scheduler.last_attempt = 77;
     let actions = world.end(id, report);
     assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "a report of a cancelled sweep is late");
 }

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::authority::{Authority, KeyRequest, RequestError, WORKER_MS};
 use super::registry::{Caller, Registry, digest};
-use crate::driver::{DriverError, Handle};
+use crate::driver::{DriverError, Handle, Stopped};
 
 /// Why access was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,12 @@ pub enum AccessError {
         /// The worker.
         worker: WorkerId,
     },
+    /// The id is that of a worker without a certificate: the owner started it.
+    #[error("the owner of the coordinator started the worker {worker}; start yours with another home")]
+    Owned {
+        /// The worker.
+        worker: WorkerId,
+    },
     /// The caller may not do this.
     #[error("only a worker with a certificate can renew it")]
     NotAWorker,
@@ -57,6 +63,12 @@ pub enum AccessError {
     /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
+}
+
+impl From<Stopped> for AccessError {
+    fn from(stopped: Stopped) -> Self {
+        Self::DriverError(stopped.into())
+    }
 }
 
 /// Changes access to one coordinator. All copies share one lock.
@@ -156,6 +168,8 @@ impl Administration {
             if known.key != request.key {
                 return Err(AccessError::OtherKey { worker });
             }
+        } else if registry.is_owned(worker) || self.handle.ask(move |scheduler| scheduler.knows(worker)).await? {
+            return Err(AccessError::Owned { worker });
         }
         let chain = authority.sign_worker(&request, worker, now)?;
         let row = EnrolledWorker { worker, key: request.key, token: *token, enrolled_at: now, revoked_at: None };

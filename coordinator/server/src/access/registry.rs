@@ -1,6 +1,6 @@
 //! The tokens and the enrolled workers in memory, and who a caller is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -69,6 +69,8 @@ pub(crate) struct Registry {
     owner: Option<Token>,
     clock: Clock,
     changed: watch::Sender<()>,
+    /// The workers that the owner started since this coordinator started. They have no certificate.
+    owned: RwLock<BTreeSet<WorkerId>>,
 }
 
 /// SHA-256 of a secret.
@@ -79,7 +81,13 @@ pub(crate) fn digest(secret: &Secret) -> [u8; 32] {
 impl Registry {
     /// The tokens and workers of a store, and the token of the home.
     pub(crate) fn new(rows: AccessRows, owner: Option<Token>, clock: Clock) -> Self {
-        Self { state: RwLock::new(rows.into()), owner, clock, changed: watch::Sender::new(()) }
+        Self {
+            state: RwLock::new(rows.into()),
+            owner,
+            clock,
+            changed: watch::Sender::new(()),
+            owned: RwLock::default(),
+        }
     }
 
     /// Every change is applied completely, so the state behind a poisoned lock is valid.
@@ -187,6 +195,16 @@ impl Registry {
     /// An enrolled worker.
     pub(crate) fn worker(&self, id: WorkerId) -> Option<EnrolledWorker> {
         self.state().workers.get(&id).cloned()
+    }
+
+    /// Notes that the owner started this worker, so that nobody else enrols under its id.
+    pub(crate) fn note_owned(&self, worker: WorkerId) {
+        self.owned.write().unwrap_or_else(PoisonError::into_inner).insert(worker);
+    }
+
+    /// Whether the owner started this worker.
+    pub(crate) fn is_owned(&self, worker: WorkerId) -> bool {
+        self.owned.read().unwrap_or_else(PoisonError::into_inner).contains(&worker)
     }
 
     /// Whether there are workers without a certificate since a time, but for those that were revoked.

@@ -11,11 +11,11 @@ use biosweep_scheduler::event::{Event, Notice};
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::Store;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 
 use crate::metrics::Metrics;
 
-use super::{Control, FromStream, Outbox, POINTS_QUEUED, Reply, StreamId};
+use super::{BYTES_QUEUED, Control, FromStream, Outbox, Reply, SessionMemory, StreamId};
 
 /// The loop has ended: the coordinator is stopping, or its store failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +50,10 @@ const COMMITTED: Duration = Duration::from_secs(60);
 pub struct Handle {
     pub(super) control: mpsc::Sender<Control>,
     pub(super) from_streams: mpsc::Sender<FromStream>,
-    /// One permit for each evaluation that may wait for the loop.
-    pub(super) points: Arc<Semaphore>,
+    /// One permit for each byte that may wait for the loop.
+    pub(super) bytes: Arc<Semaphore>,
+    /// The memory that the sessions of workers hold.
+    pub memory: SessionMemory,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) committed: broadcast::Sender<Arc<Vec<Record>>>,
     pub(super) degraded: watch::Receiver<Option<String>>,
@@ -81,7 +83,8 @@ impl Handle {
 
     /// Opens a worker's stream, which replaces the worker's previous stream.
     pub async fn attach(&self, hello: Hello, stream: StreamId, outbox: Outbox) -> Result<(), Stopped> {
-        self.send(FromStream::Attach { hello, stream, outbox }).await
+        let _bytes = self.room_for(hello.bytes()).await?;
+        self.send(FromStream::Attach { hello, stream, outbox, _bytes }).await
     }
 
     /// Hands the messages of a worker to the loop, in order. They are dropped if the stream is no longer the worker's current
@@ -93,10 +96,8 @@ impl Handle {
         messages: Vec<ToCoordinator>,
     ) -> Result<(), Stopped> {
         let at = self.clock.since_1970();
-        let points: usize = messages.iter().map(ToCoordinator::points).sum();
-        let points = points.min(POINTS_QUEUED) as u32;
-        let _points = Arc::clone(&self.points).acquire_many_owned(points).await.map_err(|_| Stopped)?;
-        self.send(FromStream::Messages { worker, stream, messages, at, _points }).await
+        let _bytes = self.room_for(messages.iter().map(ToCoordinator::bytes).sum()).await?;
+        self.send(FromStream::Messages { worker, stream, messages, at, _bytes }).await
     }
 
     /// Closes a worker's stream.
@@ -133,6 +134,12 @@ impl Handle {
     pub async fn close(&self) {
         // An error means that the loop has ended already.
         let _ended = self.control.send(Control::Close).await;
+    }
+
+    /// Waits until messages with this many bytes may wait for the loop.
+    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Stopped> {
+        let bytes = bytes.min(BYTES_QUEUED) as u32;
+        Arc::clone(&self.bytes).acquire_many_owned(bytes).await.map_err(|_| Stopped)
     }
 
     async fn send(&self, message: FromStream) -> Result<(), Stopped> {

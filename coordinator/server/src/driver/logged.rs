@@ -1,7 +1,11 @@
 //! What a transaction says in the log: sweeps, attempts without a result, quarantines. Grants and results are for the level `debug`.
 
+use biosweep_common::protocol::bounds::shortened;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_scheduler::record::{Ending, Record};
+
+/// Maximum bytes of a cause in the log. The store has all of it.
+const CAUSE_BYTES_MAX: usize = 200;
 
 /// Logs the records of a transaction that is committed.
 pub(super) fn log(records: &[Record]) {
@@ -23,7 +27,7 @@ pub(super) fn log(records: &[Record]) {
             Record::Ended(ending) => log_ending(ending),
             Record::Late { sweep, trajectory, attempt, worker, outcome, .. } => {
                 let outcome = outcome.name();
-                tracing::info!(%sweep, %trajectory, %attempt, outcome, %worker, "a late report is kept as evidence");
+                tracing::info!(%sweep, %trajectory, %attempt, outcome, %worker, "a late report is not counted");
             }
             Record::Quarantined(row) => {
                 tracing::warn!(worker = row.worker_name, reason = row.reason, "a worker is put in quarantine");
@@ -41,6 +45,7 @@ pub(super) fn log(records: &[Record]) {
 fn log_ending(ending: &Ending) {
     let Ending { sweep, trajectory, attempt, outcome, cause, updates, .. } = ending;
     let cause = cause.as_deref().and_then(|cause| cause.lines().next());
+    let cause = cause.map(|cause| shortened(cause.to_owned(), CAUSE_BYTES_MAX));
     let name = outcome.name();
     match outcome {
         Outcome::Failed | Outcome::WorkerLost => {

@@ -4,11 +4,15 @@
 //! |---|---|
 //! | `handle` | the handle with which callers send to the loop |
 //! | `logged` | what a transaction says in the log |
+//! | `memory` | the memory that the sessions of workers hold together |
+//! | `outbox` | the messages that wait until a worker reads them |
 //! | `traced` | what the loop traces |
 //! | `write` | writing a transaction to the store |
 
 mod handle;
 mod logged;
+mod memory;
+mod outbox;
 mod traced;
 mod write;
 
@@ -32,18 +36,17 @@ use tokio::time::Instant;
 use crate::metrics::{Metrics, Session};
 pub use biosweep_scheduler::batcher::StreamId;
 pub use handle::{DriverError, Handle, Stopped};
+pub use memory::{MemoryShare, SessionMemory};
+pub use outbox::{Letters, Outbox, outbox};
 use traced::Traced;
 use write::Write;
 
 /// Number of messages that may wait for the loop. Senders of more messages wait.
 const QUEUE: usize = 4_096;
-/// Number of evaluations in reports that may wait for the loop. Senders of more evaluations wait.
-const POINTS_QUEUED: usize = 4_000_000;
+/// Bytes of messages that may wait for the loop. Senders of more wait.
+const BYTES_QUEUED: usize = 160 << 20;
 /// Number of messages that are processed before the loop checks the store again.
 const AT_ONCE: usize = 4_096;
-/// Number of message batches that may wait for one worker. A worker that does not receive them in time is disconnected, and
-/// reconnects.
-pub const OUTBOX: usize = 64;
 /// Number of notices that a slow watcher may miss before it has to read the whole state again.
 const NOTICES: usize = 1_024;
 /// Number of transactions that a slow reader of records may miss before it has to read the store again.
@@ -52,9 +55,6 @@ const TRANSACTIONS: usize = 64;
 const SLOW: Duration = Duration::from_secs(5);
 /// Time limit of the last transactions of a closed loop.
 const LAST: Duration = Duration::from_secs(10);
-
-/// Sends messages to a worker's stream. Each item is the messages of one transaction, in order.
-pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
 
 /// Reads an answer from the scheduler on the loop. Returns a function that sends the answer.
 type Query = Box<dyn FnOnce(&Scheduler) -> Reply + Send>;
@@ -73,6 +73,7 @@ enum FromStream {
         hello: Hello,
         stream: StreamId,
         outbox: Outbox,
+        _bytes: OwnedSemaphorePermit,
     },
     /// `at` is the time of the arrival since 1970.
     Messages {
@@ -80,7 +81,7 @@ enum FromStream {
         stream: StreamId,
         messages: Vec<ToCoordinator>,
         at: Duration,
-        _points: OwnedSemaphorePermit,
+        _bytes: OwnedSemaphorePermit,
     },
     Detach {
         worker: WorkerId,
@@ -124,12 +125,13 @@ pub fn start_traced(
     let (notices, _) = broadcast::channel(NOTICES);
     let (committed, _) = broadcast::channel(TRANSACTIONS);
     let (degraded_sender, degraded) = watch::channel(None);
-    let points = Arc::new(Semaphore::new(POINTS_QUEUED));
+    let bytes = Arc::new(Semaphore::new(BYTES_QUEUED));
     let metrics = Arc::new(Metrics::new(clock));
     let handle = Handle {
         control,
         from_streams,
-        points,
+        bytes,
+        memory: SessionMemory::default(),
         notices: notices.clone(),
         committed: committed.clone(),
         degraded,
@@ -298,13 +300,13 @@ impl Driver {
         for _ in 0..AT_ONCE {
             let Some(message) = next.take().or_else(|| self.next_stream_message()) else { return };
             let request = match message {
-                FromStream::Attach { hello, stream, outbox } => {
+                FromStream::Attach { hello, stream, outbox, _bytes } => {
                     let measured = Session::new(&hello);
                     let opened = WorkerStream { id: stream, outbox: Some(outbox), measured };
                     self.streams_of_workers.insert(hello.worker, opened);
                     Request::Attach { hello, stream }
                 }
-                FromStream::Messages { worker, stream, messages, at, _points } => {
+                FromStream::Messages { worker, stream, messages, at, _bytes } => {
                     let current = self.streams_of_workers.get_mut(&worker).filter(|current| current.id == stream);
                     if let Some(current) = current {
                         let now_s = self.clock.seconds();
@@ -383,7 +385,7 @@ impl Driver {
         let is_first = |sweep, trajectory| scheduler.is_first_attempt(sweep, trajectory);
         measured.on_sent(&self.metrics, self.clock.seconds(), &messages, is_first);
         self.traced.on_sent(&mut messages);
-        if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.try_send(messages)) {
+        if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.add(messages)) {
             tracing::warn!(%worker, %error, "the worker is disconnected because it does not receive its messages");
             *outbox = None;
         }

@@ -77,7 +77,9 @@ fn failed(error: AccessError) -> Status {
         AccessError::Unprotected | AccessError::NoAuthority => Status::failed_precondition(why),
         AccessError::NoSuch { .. } => Status::not_found(why),
         AccessError::Invalid(_) | AccessError::Revoked { .. } => Status::unauthenticated(why),
-        AccessError::OtherKey { .. } | AccessError::NotAWorker => Status::permission_denied(why),
+        AccessError::OtherKey { .. } | AccessError::Owned { .. } | AccessError::NotAWorker => {
+            Status::permission_denied(why)
+        }
         AccessError::Request(_) => Status::invalid_argument(why),
         AccessError::DriverError(error) => command_failed(error),
     }

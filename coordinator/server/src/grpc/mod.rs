@@ -117,14 +117,14 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(REQUESTS_MAX)
-        .layer(guard)
+        .layer(guard.clone())
         .add_service(health.max_decoding_message_size(SHORT_BYTES_MAX))
         .add_service(reflection)
         .add_service(scaler_server(&commands))
         .add_service(Versioned(access_server(administration)))
         .add_service(InterceptedService::new(Versioned(sweeps_server(commands.clone())), StoreCheck(store)))
         .add_service(
-            WorkersServer::new(workers::Service::new(commands))
+            WorkersServer::new(workers::Service::new(commands, guard.0))
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
                 .max_encoding_message_size(TO_WORKER_BYTES_MAX),
         )

@@ -1,7 +1,7 @@
 //! The service for workers: one bidirectional session each.
 
-use std::future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,30 +13,36 @@ use biosweep_common::protocol::wire::IntoWire;
 use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_server::Workers;
-use futures::future::{Either, Fuse};
+use futures::future::Fuse;
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{stopped, store_failed, unreadable};
-use crate::access::registry::Caller;
+use crate::access::registry::{Caller, Registry};
 use crate::commands::Commands;
-use crate::driver::{Handle, OUTBOX, StreamId};
+use crate::driver::{Handle, Letters, MemoryShare, StreamId, outbox};
 
-/// Approximate maximum of messages of a worker that are passed to the loop at once, and of points of reports in them.
-const AT_ONCE: (usize, usize) = (1_024, 65_536);
+/// Approximate maximum of messages of a worker that are passed to the loop at once, and of their bytes.
+const AT_ONCE: (usize, usize) = (1_024, 2 << 20);
 /// The time limit for the hello of a stream.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// The time in which a worker may read its last messages, after the loop has closed its stream.
+const LAST_READ: Duration = Duration::from_secs(10);
+/// Bytes by which the messages of a worker change before the change is counted.
+const GRAIN: usize = 64 << 10;
 
 pub(super) struct Service {
     commands: Commands,
+    /// Who may call; `None` if everybody may.
+    registry: Option<Arc<Registry>>,
     streams: AtomicU64,
 }
 
 impl Service {
-    pub(super) const fn new(commands: Commands) -> Self {
-        Self { commands, streams: AtomicU64::new(0) }
+    pub(super) const fn new(commands: Commands, registry: Option<Arc<Registry>>) -> Self {
+        Self { commands, registry, streams: AtomicU64::new(0) }
     }
 }
 
@@ -49,8 +55,13 @@ impl Workers for Service {
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
         let caller = request.extensions().get::<Caller>().cloned();
-        let mut inbound = Inbound { messages: request.into_inner(), reader: ReportReader::default() };
+        let share = Arc::new(self.commands.handle.memory.session());
+        let (messages, reader) = (request.into_inner(), ReportReader::default());
+        let mut inbound = Inbound { messages, reader, share: Arc::clone(&share), counted: 0 };
         let hello = inbound.hello().await?;
+        if let (Some(Caller::Owner), Some(registry)) = (&caller, &self.registry) {
+            registry.note_owned(hello.worker);
+        }
         if let Some(Caller::Worker { worker, .. }) = caller
             && worker != hello.worker
         {
@@ -60,21 +71,31 @@ impl Workers for Service {
             )));
         }
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
-        let (outbox, letters) = mpsc::channel(OUTBOX);
+        let (outbox, letters) = outbox(Arc::clone(&share));
         let (worker, handle) = (hello.worker, self.commands.handle.clone());
         tracing::info!(%worker, name = hello.description.name, "a worker's stream opens");
         self.commands.reuse_results_of_class(&hello.description).await.map_err(stopped)?;
         handle.attach(hello, stream, outbox).await.map_err(stopped)?;
-        // The task ends when either direction ends: the guard is dropped with the outgoing stream, when the worker has
-        // left or when the loop has dropped its outbox.
         let closed = CancellationToken::new();
         let (cut, why_cut) = oneshot::channel();
-        let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: closed.clone().drop_guard() };
+        let outgoing = Outgoing {
+            letters: letters.clone(),
+            cut: why_cut.fuse(),
+            is_cut: false,
+            _guard: closed.clone().drop_guard(),
+        };
+        // The task ends the session, because nothing polls the outgoing stream of a worker that reads nothing.
         self.commands.tasks.spawn(async move {
             let end = tokio::select! {
+                // The loop also closes the stream of a worker that does not read.
+                biased;
+                () = share.ended() => End::Full,
                 end = forward(&mut inbound, &handle, worker, stream) => end,
+                // The outgoing stream is dropped: the worker has left.
                 () = closed.cancelled() => End::Gone("the connection closed".to_owned()),
+                () = letters.closed() => End::Gone("the loop has closed it".to_owned()),
             };
+            drop(inbound);
             match end {
                 End::Gone(end) => tracing::info!(%worker, end, "a worker's stream ends"),
                 End::Cut(why) => {
@@ -82,13 +103,20 @@ impl Workers for Service {
                     // The stream may be gone already.
                     let _gone = cut.send(why);
                 }
+                End::Full => {
+                    let why = "the worker's messages take too much memory: it does not read its own, or its report is not complete";
+                    tracing::warn!(%worker, why, "a worker is disconnected");
+                    // The worker may connect again.
+                    let _gone = cut.send(Status::resource_exhausted(why));
+                    letters.discard();
+                }
             }
             let _stopped = handle.detach(worker, stream).await;
+            let _read = tokio::time::timeout(LAST_READ, closed.cancelled()).await;
+            letters.discard();
         });
-        Ok(Response::new(Box::pin(stream::unfold(outgoing, Outgoing::next).flat_map(|letters| match letters {
-            Ok(messages) => Either::Left(stream::iter(messages).map(|message| Ok(message.into_wire()))),
-            Err(why) => Either::Right(stream::once(future::ready(Err(why)))),
-        }))))
+        let letters = stream::unfold(outgoing, Outgoing::next);
+        Ok(Response::new(Box::pin(letters.map(|letter| letter.map(ToWorker::into_wire)))))
     }
 
     async fn which_ended(
@@ -121,6 +149,10 @@ impl Workers for Service {
 struct Inbound {
     messages: Streaming<v1::WorkerMessage>,
     reader: ReportReader,
+    /// Where the bytes of an unfinished report, and of messages that the loop has not taken, are counted.
+    share: Arc<MemoryShare>,
+    /// The counted bytes.
+    counted: usize,
 }
 
 /// Why a worker's stream ended.
@@ -129,6 +161,8 @@ enum End {
     Gone(String),
     /// The worker sent an invalid message; it is disconnected with this status.
     Cut(Status),
+    /// What the worker sent, or does not read, takes too much memory.
+    Full,
 }
 
 impl Inbound {
@@ -154,7 +188,7 @@ impl Inbound {
 
     /// Waits for messages and takes all that have arrived, up to the end of the stream.
     async fn next(&mut self) -> (Vec<ToCoordinator>, Option<End>) {
-        let (mut received, mut points) = (Vec::new(), 0);
+        let (mut received, mut bytes) = (Vec::new(), 0);
         let mut come = self.messages.next().await;
         loop {
             let end = match come {
@@ -168,9 +202,10 @@ impl Inbound {
                     Err(error) => End::Cut(unreadable(&error)),
                     Ok(Some(ToCoordinator::Hello(_))) => End::Cut(Status::invalid_argument("a second hello")),
                     Ok(message) => {
-                        points += message.as_ref().map_or(0, ToCoordinator::points);
+                        bytes += message.as_ref().map_or(0, ToCoordinator::bytes);
                         received.extend(message);
-                        if received.len() >= AT_ONCE.0 || points >= AT_ONCE.1 {
+                        self.count(bytes);
+                        if received.len() >= AT_ONCE.0 || bytes >= AT_ONCE.1 {
                             return (received, None);
                         }
                         match self.messages.next().now_or_never() {
@@ -187,6 +222,22 @@ impl Inbound {
     }
 }
 
+impl Inbound {
+    /// Counts the bytes of the unfinished report and of messages that the loop has not taken.
+    fn count(&mut self, waiting: usize) {
+        let bytes = waiting + self.reader.bytes();
+        if bytes.abs_diff(self.counted) < GRAIN {
+            return;
+        }
+        if bytes > self.counted {
+            self.share.hold(bytes - self.counted);
+        } else {
+            self.share.free(self.counted - bytes);
+        }
+        self.counted = bytes;
+    }
+}
+
 /// Passes the worker's messages to the loop, all that have arrived at once. So the loop wakes up less often and writes
 /// more at a time.
 async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, stream: StreamId) -> End {
@@ -197,6 +248,7 @@ async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, strea
         {
             return End::Gone(error.to_string());
         }
+        inbound.count(0);
         if let Some(end) = end {
             return end;
         }
@@ -205,23 +257,32 @@ async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, strea
 
 /// The messages to a worker and, if it is disconnected, the reason.
 struct Outgoing {
-    letters: mpsc::Receiver<Vec<ToWorker>>,
+    letters: Letters,
     cut: Fuse<oneshot::Receiver<Status>>,
+    /// Whether the reason was returned.
+    is_cut: bool,
     _guard: DropGuard,
 }
 
 impl Outgoing {
-    async fn next(mut self) -> Option<(Result<Vec<ToWorker>, Status>, Self)> {
+    async fn next(mut self) -> Option<(Result<ToWorker, Status>, Self)> {
+        if self.is_cut {
+            return None;
+        }
         tokio::select! {
             // The worker still receives the messages of earlier decisions.
             biased;
-            letters = self.letters.recv() => match letters {
-                Some(letters) => Some((Ok(letters), self)),
+            letter = self.letters.next() => match letter {
+                Some(letter) => Some((Ok(letter), self)),
                 // The reason is sent before the loop drops the outbox.
-                None => (&mut self.cut).now_or_never()?.ok().map(|why| (Err(why), self)),
+                None => {
+                    let why = (&mut self.cut).now_or_never()?.ok()?;
+                    self.is_cut = true;
+                    Some((Err(why), self))
+                }
             },
             Ok(why) = &mut self.cut => {
-                self.letters.close();
+                self.is_cut = true;
                 Some((Err(why), self))
             }
         }
@@ -231,24 +292,31 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::SessionMemory;
 
     #[tokio::test]
     async fn a_disconnected_worker_receives_the_reason_even_if_the_loop_dropped_its_outbox() {
-        let (outbox, letters) = mpsc::channel(1);
+        let (outbox, letters) = outbox(Arc::new(SessionMemory::default().session()));
         let (cut, why_cut) = oneshot::channel();
-        let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: CancellationToken::new().drop_guard() };
-        outbox.send(Vec::new()).await.expect("there is room");
+        let _guard = CancellationToken::new().drop_guard();
+        let outgoing = Outgoing { letters, cut: why_cut.fuse(), is_cut: false, _guard };
+        let drain = ToWorker::Drain { reason: "enough".to_owned() };
+        outbox.add(vec![drain.clone()]).expect("there is room");
         cut.send(Status::invalid_argument("too many lanes")).expect("it is listened to");
         drop(outbox);
         let received: Vec<_> = stream::unfold(outgoing, Outgoing::next).collect().await;
-        assert!(matches!(&received[..], [Ok(_), Err(why)] if why.message() == "too many lanes"), "{received:?}");
+        assert!(
+            matches!(&received[..], [Ok(first), Err(why)] if *first == drain && why.message() == "too many lanes"),
+            "{received:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_stream_ends_when_its_outbox_is_dropped() {
-        let (outbox, letters) = mpsc::channel(1);
+        let (outbox, letters) = outbox(Arc::new(SessionMemory::default().session()));
         let (_cut, why_cut) = oneshot::channel();
-        let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: CancellationToken::new().drop_guard() };
+        let _guard = CancellationToken::new().drop_guard();
+        let outgoing = Outgoing { letters, cut: why_cut.fuse(), is_cut: false, _guard };
         drop(outbox);
         assert_eq!(stream::unfold(outgoing, Outgoing::next).count().await, 0);
     }

@@ -226,7 +226,7 @@ async fn the_series_of_the_metrics_do_not_change_with_sweeps_trials_and_workers(
     }
     let mut outboxes = Vec::new();
     for number in 0..20 {
-        let (outbox, messages) = mpsc::channel(driver::OUTBOX);
+        let (outbox, messages) = driver::outbox(Arc::new(handle.memory.session()));
         let (worker, stream) = (new_id::<WorkerId>(), driver::StreamId(number));
         let description = WorkerDescription { name: format!("w{number}"), lanes: 2, ..WorkerDescription::default() };
         let hello = Hello { worker, description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
@@ -235,13 +235,13 @@ async fn the_series_of_the_metrics_do_not_change_with_sweeps_trials_and_workers(
         outboxes.push(messages);
     }
     let mut lanes = 0;
-    for messages in &mut outboxes {
+    for messages in &outboxes {
         let lanes_of = |message: &ToWorker| match message {
             ToWorker::Grant(grant) => Some(grant.lanes.len()),
             _ => None,
         };
         lanes += loop {
-            if let Some(lanes) = messages.recv().await.expect("the loop runs").iter().find_map(lanes_of) {
+            if let Some(lanes) = lanes_of(&messages.next().await.expect("the loop runs")) {
                 break lanes;
             }
         };

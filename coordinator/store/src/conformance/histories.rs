@@ -129,7 +129,7 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                     trained.retain(|of| of.0 != id);
                 }
             }
-            _ => records.push(late(1 + object as u128 % 3, 3, 1_000)),
+            _ => records.push(late(1 + object as u128 % 3, 3, 1 + object as u64 % 20)),
         }
     }
     records

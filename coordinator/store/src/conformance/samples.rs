@@ -182,12 +182,13 @@ pub(crate) fn diagnostics(trajectory: u64) -> Vec<DiagnosticPoint> {
     (1..=trajectory % 3).map(point).collect()
 }
 
+/// A late report of the worker that has the lease with this number.
 pub(crate) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {
     Record::Late {
         sweep: sweep(id),
         trajectory: TrajectoryIndex(trajectory),
         attempt: Attempt(attempt),
-        worker: WorkerId(Uuid::from_u128(5)),
+        worker: WorkerId(Uuid::from_u128(u128::from(attempt % 3))),
         outcome: Outcome::Completed,
         curve: curve(trajectory),
         at: WallTime(7),

@@ -147,6 +147,12 @@ impl State {
             }
             Record::Released(worker) => Ok(Undo::Quarantine(*worker, self.quarantined.remove(worker))),
             Record::Late { sweep, trajectory, attempt, worker, .. } => {
+                let is_its_own = |LeaseRow { sweep: of, worker: holder, first, count, .. }: &LeaseRow| {
+                    (of, holder) == (sweep, worker) && (first.0..first.0 + count).contains(&trajectory.0)
+                };
+                if !self.leases.get(attempt).is_some_and(|lease| is_its_own(&lease.row)) {
+                    return Ok(Undo::Nothing);
+                }
                 let Ok(sweep) = self.known(*sweep) else { return Ok(Undo::Nothing) };
                 let before = Undo::Sweep(Box::new(sweep.clone()));
                 sweep.late.entry((*attempt, *trajectory, *worker)).or_insert_with(|| record.clone());

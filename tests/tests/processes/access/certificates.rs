@@ -140,6 +140,29 @@ async fn a_certificate_is_bound_to_its_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_enrols_under_the_id_of_a_worker_that_the_owner_started() {
+    let secured = Secured::default();
+    let (file, _) = secured.token("worker", &[]);
+    let (thief, other) = (Machine::new(), Machine::new());
+    // The owner's worker has the token of the home, and no certificate.
+    let owner = secured.home().path().join("coordinator.json");
+    let token = connection(&secured, &owner).1.token;
+    let channel = channel(&secured, &owner, None).await.expect("the server is the coordinator");
+    let hello = tokio_stream::iter([crate::peers::hostile::hello_of(thief.worker)]);
+    let mut client = WorkersClient::with_interceptor(channel, Bearer::new(token.as_ref()));
+    let mut answers = client.session(tokio_stream::StreamExt::chain(hello, tokio_stream::pending())).await;
+    let answer = answers.as_mut().expect("the owner may").get_mut().message().await.expect("it is welcome");
+    assert!(answer.is_some());
+
+    let refused = thief.enrol(&secured, &file, thief.request()).await.expect_err("the id is taken");
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("the owner of the coordinator started"), "{refused}");
+    drop(answers);
+    assert!(thief.enrol(&secured, &file, thief.request()).await.is_err(), "it may come back");
+    assert!(other.enrol(&secured, &file, other.request()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_more_than_a_certificate_is_refused() {
     let secured = Secured::default();
     let (file, _) = secured.token("worker", &[]);

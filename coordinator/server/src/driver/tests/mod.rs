@@ -2,7 +2,6 @@
 
 mod slow;
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,7 +40,7 @@ pub(crate) struct Flaky {
     pub begun: watch::Sender<usize>,
     /// One permit for each commit that may proceed.
     pub gate: Semaphore,
-    /// Number of evaluations in the late reports of each commit.
+    /// Number of evaluations in the curves of each commit.
     points: Mutex<Vec<usize>>,
 }
 
@@ -63,15 +62,15 @@ impl Flaky {
     }
 }
 
-fn late_points(record: &Record) -> usize {
-    if let Record::Late { curve, .. } = record { curve.len() } else { 0 }
+fn points_of(record: &Record) -> usize {
+    if let Record::Ended(ending) = record { ending.curve.len() } else { 0 }
 }
 
 #[async_trait]
 impl Store for Flaky {
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
         self.begun.send_modify(|begun| *begun += 1);
-        self.points.lock().expect("nobody panics").push(records.iter().map(late_points).sum());
+        self.points.lock().expect("nobody panics").push(records.iter().map(points_of).sum());
         self.gate.acquire().await.expect("the gate is never closed for good").forget();
         if self.is_full.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable { place: "here".to_owned(), source: "the disk is full".into() });
@@ -185,32 +184,30 @@ pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-d
 
 /// The submission of a sweep of two trials.
 pub(crate) fn submitted(id: SweepId) -> Event {
-    let (spec, text) = SweepSpec::parse_to_store(SPEC.to_owned(), Format::Toml, "small").expect("a good spec");
+    submitted_spec(id, SPEC)
+}
+
+fn submitted_spec(id: SweepId, text: &str) -> Event {
+    let (spec, text) = SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "small").expect("a good spec");
     let submission = Box::new(Submission::new(id, &spec, text, WallTime(0)));
     Event::Submitted { submission, prepared: PreparedSpec::new(Arc::new(spec)), reused: Arc::default() }
 }
 
-/// The messages to a worker, one by one.
-pub(crate) struct Inbox {
-    batches: mpsc::Receiver<Vec<ToWorker>>,
-    received: VecDeque<ToWorker>,
-}
+/// The messages to a worker.
+pub(crate) struct Inbox(Letters);
 
-fn stream() -> (Outbox, Inbox) {
-    let (outbox, batches) = mpsc::channel(OUTBOX);
-    (outbox, Inbox { batches, received: VecDeque::new() })
+fn stream(handle: &Handle) -> (Outbox, Inbox) {
+    let (outbox, letters) = outbox(Arc::new(handle.memory.session()));
+    (outbox, Inbox(letters))
 }
 
 impl Inbox {
     pub(crate) async fn recv(&mut self) -> Option<ToWorker> {
-        while self.received.is_empty() {
-            self.received.extend(self.batches.recv().await?);
-        }
-        self.received.pop_front()
+        self.0.next().await
     }
 
     fn is_empty(&self) -> bool {
-        self.received.is_empty() && self.batches.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -223,7 +220,7 @@ pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Inbox, Work
     let id = new_id::<SweepId>();
     handle.apply(submitted(id)).await.expect("there is room");
     let worker = new_id::<WorkerId>();
-    let (outbox, mut messages) = stream();
+    let (outbox, mut messages) = stream(&handle);
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
     handle.attach(hello, StreamId(1), outbox).await.expect("the loop lives");
@@ -351,7 +348,7 @@ async fn a_message_for_one_stream_is_not_sent_on_a_later_one() {
     let store = Arc::new(Flaky::default());
     let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     hold_commit(&store, &handle, worker, &grant).await;
-    let (outbox, mut later) = stream();
+    let (outbox, mut later) = stream(&handle);
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
     let hello = Hello { worker, description, numerics_version: 1, held: vec![held] };
@@ -445,11 +442,12 @@ async fn workers_are_drained_while_the_store_cannot_be_written() {
 async fn a_late_report_that_the_store_refuses_does_not_end_the_loop() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
-    let absurd = Grant { attempt: Attempt(u64::MAX), ..grant.clone() };
+    let ToCoordinator::AttemptEnded(mut absurd) = report(&grant) else { unreachable!() };
+    (absurd.held.attempt, absurd.held.trajectory) = (Attempt(0), TrajectoryIndex(u64::MAX));
     let late = Grant { attempt: Attempt(9), ..grant.clone() };
-    let reports = vec![report(&absurd), report(&grant), report(&late)];
+    let reports = vec![ToCoordinator::AttemptEnded(absurd), report(&grant), report(&late)];
     handle.messages_received(worker, StreamId(1), reports).await.expect("the loop lives");
-    for attempt in [absurd.attempt, grant.attempt, late.attempt] {
+    for attempt in [Attempt(0), grant.attempt, late.attempt] {
         let Some(ToWorker::Acknowledged { attempt: of, accepted, .. }) = messages.recv().await else {
             panic!("no acknowledgement of {attempt}");
         };

@@ -4,27 +4,48 @@ use biosweep_scheduler::batcher::POINTS;
 
 use super::*;
 
+/// A sweep whose trajectories have so many evaluations that four of them fill a transaction. Its trials come before those of others.
+const LONG: &str = "name = \"long\"\npriority = 1\nreuse = false\n[data]\ndataset = \"synthetic-digits\"\n[train]\n\
+                    max_updates = 250000\neval_every = 1\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+                    seed = { from = 0, count = 8 }\n";
+
 #[tokio::test]
 async fn many_long_reports_are_split_into_bounded_transactions() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
-    hold_commit(&store, &handle, worker, &grant).await;
-    let reports = 2 * REPORTS;
-    for number in 0..reports {
-        let late = Grant { attempt: Attempt(100 + number as u64), ..grant.clone() };
-        let ToCoordinator::AttemptEnded(mut report) = report(&late) else { unreachable!() };
-        report.curve = vec![report.curve[0]; POINTS / REPORTS];
-        handle
-            .messages_received(worker, StreamId(1), vec![ToCoordinator::AttemptEnded(report)])
-            .await
-            .expect("the loop lives");
+    let (handle, _, _messages, holder, small) = at_work(&store).await;
+    handle.apply(submitted_spec(new_id::<SweepId>(), LONG)).await.expect("there is room");
+    let worker = new_id::<WorkerId>();
+    let (outbox, mut messages) = stream(&handle);
+    let description = WorkerDescription { name: "long".to_owned(), lanes: 8, ..WorkerDescription::default() };
+    let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
+    handle.attach(hello, StreamId(2), outbox).await.expect("the loop lives");
+    let poll = vec![ToCoordinator::Poll { lanes: 8 }];
+    handle.messages_received(worker, StreamId(2), poll).await.expect("the loop lives");
+    let grant = loop {
+        if let Some(ToWorker::Grant(grant)) = messages.recv().await {
+            break *grant;
+        }
+    };
+    assert_eq!(grant.lanes.len(), 2 * REPORTS);
+    hold_commit(&store, &handle, holder, &small).await;
+    for lane in &grant.lanes {
+        let of_lane = Grant { lanes: vec![lane.clone()], ..grant.clone() };
+        let ToCoordinator::AttemptEnded(mut report) = report(&of_lane) else { unreachable!() };
+        let point = report.curve[0];
+        report.curve = (1..=(POINTS / REPORTS) as u64).map(|update| CurvePoint { update, ..point }).collect();
+        let report = vec![ToCoordinator::AttemptEnded(report)];
+        handle.messages_received(worker, StreamId(2), report).await.expect("the loop lives");
     }
     store.gate.add_permits(Semaphore::MAX_PERMITS);
-    for _ in 0..=reports {
-        assert!(matches!(messages.recv().await, Some(ToWorker::Acknowledged { .. })));
+    let mut acknowledged = 0;
+    while acknowledged < grant.lanes.len() {
+        if let Some(ToWorker::Acknowledged { trajectories, accepted, .. }) = messages.recv().await {
+            assert!(accepted);
+            acknowledged += trajectories.len();
+        }
     }
     let points = store.points.lock().expect("nobody panics").clone();
-    assert_eq!(points.iter().sum::<usize>(), 2 * POINTS);
+    assert_eq!(points.iter().sum::<usize>(), 2 * POINTS + 1);
     assert!(points.iter().all(|&points| points <= POINTS), "{points:?}");
 }
 

@@ -171,6 +171,33 @@ impl Writer<'_> {
         self.execute(query, || format!("release of worker {worker}")).await
     }
 
+    /// A late report of this store's own worker. It is written only if the attempt was granted to that worker.
+    pub(super) async fn late_of_lease(
+        &mut self,
+        id: SweepId,
+        late: Late,
+        points: &[CurvePoint],
+        at: WallTime,
+    ) -> Result<(), StoreError> {
+        // The lease may be of this transaction.
+        if self.leases.len() > 0 {
+            self.write_rows().await?;
+        }
+        let query = sqlx::query(
+            "SELECT 1 FROM leases JOIN sweeps ON sweeps.sweep = leases.sweep WHERE leases.attempt = $1 AND sweeps.id = $2 \
+             AND leases.worker = $3 AND $4 BETWEEN leases.first AND leases.first + leases.count - 1",
+        )
+        .bind(self.whole(late.attempt.0)?)
+        .bind(id.0.into_bytes().to_vec())
+        .bind(late.worker.0.into_bytes().to_vec())
+        .bind(self.whole(late.trajectory.0)?);
+        let lease = query.fetch_optional(&mut *self.connection).await;
+        match lease.map_err(|error| failed(self.place, error))? {
+            Some(_) => self.late(id, late, points, at).await,
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn late(
         &mut self,
         id: SweepId,

@@ -88,7 +88,7 @@ pub(super) async fn records<'a>(
             Record::Released(worker) => writer.released(*worker).await?,
             Record::Late { sweep, trajectory, attempt, worker, outcome, curve, at } => {
                 let late = Late { trajectory: *trajectory, attempt: *attempt, worker: *worker, outcome: *outcome };
-                writer.late(*sweep, late, curve, *at).await?;
+                writer.late_of_lease(*sweep, late, curve, *at).await?;
             }
         }
     }
@@ -104,7 +104,7 @@ pub(super) struct Writer<'a> {
     pub(super) ids: &'a mut IdCache,
     /// The sweeps of this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
-    leases: Rows<'a, 8>,
+    pub(super) leases: Rows<'a, 8>,
     attempts: Rows<'a, 7>,
     curves: Rows<'a, 5>,
     /// Curves that refer to other trajectories.
@@ -296,7 +296,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the collected rows, but not the counts of their sweeps.
-    async fn write_rows(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn write_rows(&mut self) -> Result<(), StoreError> {
         let mut closings = Rows::new(&CLOSINGS);
         let mut ended = Vec::new();
         for tally in self.sweeps.values_mut() {

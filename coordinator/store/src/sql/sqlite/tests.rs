@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::vocabulary::ids::TrialIndex;
+use biosweep_common::vocabulary::ids::{TrialIndex, WorkerId};
 use biosweep_scheduler::record::Record;
 use sqlx::migrate::Migrator;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -182,13 +182,26 @@ async fn commits_are_durable_before_they_return() {
 async fn late_reports_are_kept_as_evidence() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    let late = crate::conformance::samples::late(1, 3, 77);
-    store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a valid batch");
+    let late = crate::conformance::samples::late;
+    let Record::Late { sweep, trajectory, attempt, outcome, curve, at, .. } = late(1, 3, 77) else { unreachable!() };
+    let worker = WorkerId(uuid::Uuid::from_u128(99));
+    let of_another = Record::Late { sweep, trajectory, attempt, worker, outcome, curve, at };
+    store
+        .commit(&[Record::Submitted(submission(1)), leased(77, 1, 3, 1), late(1, 3, 77)])
+        .await
+        .expect("a valid batch");
+    // Repeated, of another worker, of another trajectory, sweep or attempt.
+    let others = [late(1, 3, 77), of_another, late(1, 4, 77), late(2, 3, 77), late(1, 3, 78)];
+    store.commit(&others).await.expect("a valid batch");
     let kept: Vec<(i64, i64, String)> = sqlx::query_as("SELECT trajectory, attempt, outcome FROM late_reports")
         .fetch_all(&store.readers)
         .await
         .expect("rows");
-    assert_eq!(kept, [(3, 77, "completed".to_owned())], "stored once");
+    assert_eq!(
+        kept,
+        [(3, 77, "completed".to_owned())],
+        "stored once, and only that of the worker to which the attempt was granted"
+    );
 }
 
 #[tokio::test]
