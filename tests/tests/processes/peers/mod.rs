@@ -1,4 +1,5 @@
-//! Peers: large reports, peers that break the protocol, peers of other versions, floods, health checks, and KEDA.
+//! Peers: large reports, peers that break the protocol, peers of other versions, floods, strangers and tokens that take
+//! too much, health checks, and KEDA.
 
 mod floods;
 mod health;
@@ -6,4 +7,5 @@ pub(crate) mod hostile;
 mod misbehaving;
 mod reports;
 mod scaler;
+mod shares;
 mod versions;
