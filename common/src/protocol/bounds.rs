@@ -6,6 +6,7 @@
 
 use super::error::WireError;
 use crate::results::note;
+use crate::vocabulary::text::{is_disruptive, is_of_text};
 
 /// Maximum number of trajectories that a worker trains at once.
 pub const LANES_MAX: u32 = 1_024;
@@ -102,7 +103,7 @@ pub(super) fn at_most<T>(list: Vec<T>, most: usize, field: &'static str) -> Resu
 
 /// Checks a name: one short line.
 pub(super) fn line(text: String, field: &'static str) -> Result<String, WireError> {
-    let is_line = text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
+    let is_line = text.len() <= NAME_BYTES_MAX && !text.contains(is_disruptive);
     let takes = || format!("at most {NAME_BYTES_MAX} bytes without control characters");
     if is_line { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
@@ -124,7 +125,7 @@ pub(super) fn note(text: &str, field: &'static str) -> Result<Option<String>, Wi
 /// # Errors
 /// A text that is too long or has control characters.
 pub fn asked(text: &str) -> Result<&str, WireError> {
-    let is_name = text.len() <= ASKED_BYTES_MAX && !text.chars().any(char::is_control);
+    let is_name = text.len() <= ASKED_BYTES_MAX && !text.contains(is_disruptive);
     let takes = || format!("at most {ASKED_BYTES_MAX} bytes without control characters");
     if is_name { Ok(text) } else { Err(out_of_bounds(shown(text), "name", takes())) }
 }
@@ -137,7 +138,7 @@ pub fn reason(text: String) -> String {
 
 /// Checks a setting's text.
 pub(super) fn setting(text: String, field: &'static str) -> Result<String, WireError> {
-    let is_sound = text.len() <= SETTING_BYTES_MAX && !text.contains(char::is_control);
+    let is_sound = text.len() <= SETTING_BYTES_MAX && !text.contains(is_disruptive);
     let takes = || format!("at most {SETTING_BYTES_MAX} bytes without control characters");
     if is_sound { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
@@ -155,10 +156,6 @@ fn out_of_bounds(value: String, field: &'static str, takes: String) -> WireError
     WireError::OutOfBounds { field, value, takes }
 }
 
-fn is_of_text(character: char) -> bool {
-    !character.is_control() || matches!(character, '\n' | '\t')
-}
-
 /// The start of a text, for an error. The text may be long and have control characters, which terminals interpret.
 #[must_use]
 pub fn shown(text: &str) -> String {
@@ -172,7 +169,7 @@ pub fn shown(text: &str) -> String {
 /// Makes a name valid for every peer: it is shortened if too long, and control characters are replaced.
 #[must_use]
 pub fn clean_line(text: String) -> String {
-    clean(text, NAME_BYTES_MAX, |character| !character.is_control())
+    clean(text, NAME_BYTES_MAX, |character| !is_disruptive(character))
 }
 
 /// Makes a text for users valid for every peer; it may have several lines.
@@ -217,6 +214,11 @@ mod tests {
         assert_eq!(clean_text("two\r\nlines\tand \u{1b}[1m".to_owned()), "two\nlines\tand \u{fffd}[1m");
         assert_eq!(clean_line("sound 漢".to_owned()), "sound 漢");
         assert!(reason("x".repeat(9_999)).len() <= REASON_BYTES_MAX && asked(&"x".repeat(9_999)).is_err());
+        assert_eq!(clean_line("one\u{202e}name\u{2028}".to_owned()), "one\u{fffd}name\u{fffd}");
+        for disguised in ["a\u{202e}b", "a\u{2066}b", "a\u{2028}b"] {
+            line(disguised.to_owned(), "name").expect_err("it looks like another name");
+            text(disguised.to_owned(), "cause").expect_err("it looks like another text");
+        }
         assert!(asked("first/3").is_ok() && asked("a\u{1b}").is_err());
         assert_eq!(shortened("sound 漢".to_owned(), 9), "sound …");
         assert_eq!(shown("a\n\u{1b}b"), "a\\n\\u{1b}b");

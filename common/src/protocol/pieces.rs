@@ -16,28 +16,28 @@ pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 12 << 20;
 /// long.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Messages in order, in pieces of about `PIECE_BYTES`; at least one piece, which may be empty.
-pub fn pieces<M: Message>(messages: Vec<M>) -> Vec<Vec<M>> {
-    let mut pieces = vec![Vec::new()];
-    let mut bytes = 0;
-    for message in messages {
-        let len = message.encoded_len();
-        if bytes > 0 && bytes + len > PIECE_BYTES {
-            pieces.push(Vec::new());
-            bytes = 0;
+/// Messages in order, in pieces of about `PIECE_BYTES`; at least one piece, which may be empty. Each piece is made when it is
+/// asked for.
+pub fn pieces<M: Message>(messages: impl IntoIterator<Item = M>) -> impl Iterator<Item = Vec<M>> {
+    let mut messages = messages.into_iter().peekable();
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        if !std::mem::take(&mut is_first) && messages.peek().is_none() {
+            return None;
         }
-        bytes += len;
-        if let Some(piece) = pieces.last_mut() {
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        while let Some(message) = messages.next_if(|next| bytes == 0 || bytes + next.encoded_len() <= PIECE_BYTES) {
+            bytes += message.encoded_len();
             piece.push(message);
         }
-    }
-    pieces
+        Some(piece)
+    })
 }
 
 /// Splits a sweep's status. The first piece has everything except the workers that do not fit.
 #[must_use]
 pub fn show_pieces(mut status: SweepStatus) -> Vec<v1::ShowResponse> {
-    let mut workers = pieces(std::mem::take(&mut status.workers).into_wire()).into_iter();
+    let mut workers = pieces(std::mem::take(&mut status.workers).into_wire());
     let first = v1::SweepStatus { workers: workers.next().unwrap_or_default(), ..status.into_wire() };
     std::iter::once(v1::ShowResponse { status: Some(first), workers: Vec::new() })
         .chain(workers.map(|workers| v1::ShowResponse { workers, ..Default::default() }))
@@ -55,34 +55,26 @@ pub fn show_of_pieces(pieces: Vec<v1::ShowResponse>) -> Result<SweepStatus, Wire
     SweepStatus::from_wire(first)
 }
 
-/// Splits a curve. Every piece has its trajectory, and the first has the settings.
-#[must_use]
-pub fn curve_pieces(curve: CurveView) -> Vec<v1::Curve> {
+/// Splits a curve. Every piece has its trajectory, and the first has the settings. Each piece is made when it is asked for.
+pub fn curve_pieces(curve: CurveView) -> impl Iterator<Item = v1::Curve> {
     let CurveView { trajectory, first_trial, point, points, diagnostics } = curve;
-    let piece = |points, diagnostics| v1::Curve {
+    let piece = move |points, diagnostics| v1::Curve {
         trajectory: trajectory.0,
         first_trial: first_trial.0,
         settings: Vec::new(),
         points,
         diagnostics,
     };
-    let mut points = pieces(points.into_wire());
-    let mut diagnostics = pieces(diagnostics.into_wire());
+    let mut points = pieces(points.into_iter().map(IntoWire::into_wire)).peekable();
+    let mut diagnostics = pieces(diagnostics.into_iter().map(IntoWire::into_wire));
+    let of_first = points.next().unwrap_or_default();
     // Most curves fit into one message.
-    let together = if points.len() == 1 { diagnostics.remove(0) } else { Vec::new() };
-    let last = points.pop().unwrap_or_default();
-    let mut all: Vec<_> = points.into_iter().map(|points| piece(points, Vec::new())).collect();
-    all.push(piece(last, together));
-    all.extend(
-        diagnostics
-            .into_iter()
-            .filter(|diagnostics| !diagnostics.is_empty())
-            .map(|diagnostics| piece(Vec::new(), diagnostics)),
-    );
-    if let Some(first) = all.first_mut() {
-        first.settings = point.into_wire();
-    }
-    all
+    let together = if points.peek().is_none() { diagnostics.next().unwrap_or_default() } else { Vec::new() };
+    let first = v1::Curve { settings: point.into_wire(), ..piece(of_first, together) };
+    let diagnostics = diagnostics.filter(|diagnostics| !diagnostics.is_empty());
+    std::iter::once(first)
+        .chain(points.map(move |points| piece(points, Vec::new())))
+        .chain(diagnostics.map(move |diagnostics| piece(Vec::new(), diagnostics)))
 }
 
 /// Joins curves from their pieces.
@@ -126,18 +118,17 @@ fn curve(message: v1::Curve) -> Result<CurveView, WireError> {
     })
 }
 
-/// Splits a trained trial: its id is in the first piece, then come the results, then the curve.
-#[must_use]
-pub fn trained_pieces(trained: TrainedView) -> Vec<v1::TrainedResponse> {
+/// Splits a trained trial: its id is in the first piece, then come the results, then the curve. Each piece is made when it is
+/// asked for.
+pub fn trained_pieces(trained: TrainedView) -> impl Iterator<Item = v1::TrainedResponse> {
     let TrainedView { trial, results, curve } = trained;
-    let of_results = pieces(results.into_wire()).into_iter();
-    let mut all: Vec<_> = of_results.map(|results| v1::TrainedResponse { results, ..Default::default() }).collect();
-    let of_curve = curve_pieces(curve).into_iter();
-    all.extend(of_curve.map(|curve| v1::TrainedResponse { curve: Some(curve), ..Default::default() }));
-    if let Some(first) = all.first_mut() {
-        first.trial = trial.to_string();
-    }
-    all
+    let of_results = pieces(results.into_iter().map(IntoWire::into_wire));
+    let of_results = of_results.map(|results| v1::TrainedResponse { results, ..Default::default() });
+    let of_curve = curve_pieces(curve).map(|curve| v1::TrainedResponse { curve: Some(curve), ..Default::default() });
+    let mut trial = Some(trial.to_string());
+    of_results
+        .chain(of_curve)
+        .map(move |piece| v1::TrainedResponse { trial: trial.take().unwrap_or_default(), ..piece })
 }
 
 /// Joins the pieces of a trained trial.
@@ -234,7 +225,7 @@ mod tests {
         };
         let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(3) };
         let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };
-        let messages = trained_pieces(trained.clone());
+        let messages: Vec<_> = trained_pieces(trained.clone()).collect();
         messages.iter().for_each(fits);
         assert!(trained_of_pieces(messages).expect("valid") == trained);
     }

@@ -1,5 +1,7 @@
 //! The note of a sweep: a text in which users say why they ran it and what they saw.
 
+use crate::vocabulary::text::is_of_text;
+
 /// Maximum number of characters of a note.
 pub const NOTE_CHARACTERS_MAX: usize = 10_000;
 
@@ -27,15 +29,15 @@ pub enum InvalidNote {
 /// The note with this text, without white space at its end; `None` if nothing is left.
 ///
 /// # Errors
-/// A text that is too long, or has control characters other than line breaks and tabs.
+/// A text that is too long, or has control characters other than line breaks and tabs. Characters that set the direction of writing
+/// count as control characters.
 pub fn note(text: &str) -> Result<Option<String>, InvalidNote> {
     let text = text.trim_end();
     let characters = text.chars().count();
     if characters > NOTE_CHARACTERS_MAX {
         return Err(InvalidNote::TooLong { characters });
     }
-    let is_control = |character: &char| character.is_control() && !matches!(character, '\n' | '\t');
-    if let Some(character) = text.chars().find(is_control) {
+    if let Some(character) = text.chars().find(|&character| !is_of_text(character)) {
         return Err(InvalidNote::ControlCharacter { character });
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
@@ -61,9 +63,13 @@ mod tests {
 
     #[test]
     fn control_characters_are_refused_by_name() {
-        for (text, name) in
-            [("a\u{1b}[2J", "U+001B"), ("a\0b", "U+0000"), ("a\r\nb", "U+000D"), ("\u{9b}31m", "U+009B")]
-        {
+        for (text, name) in [
+            ("a\u{1b}[2J", "U+001B"),
+            ("a\0b", "U+0000"),
+            ("a\r\nb", "U+000D"),
+            ("\u{9b}31m", "U+009B"),
+            ("\u{202e}b", "U+202E"),
+        ] {
             let error = note(text).expect_err("a control character").to_string();
             assert!(error.contains(name), "{error}");
         }

@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod diagnostics;
 pub mod extent;
 pub mod ids;
+pub mod text;
 pub mod time;
 pub mod trace;
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::protocol::bounds::{LANES_MAX, NAME_BYTES_MAX as NAME_LEN};
+use crate::vocabulary::text::is_disruptive;
 
 /// Parses the address of a coordinator.
 ///
@@ -54,7 +55,7 @@ pub fn lanes(text: &str) -> Result<NonZeroU32, String> {
 /// # Errors
 /// What the flag takes, if the text is not a valid name.
 pub fn name(text: &str) -> Result<String, String> {
-    let is_sound = !text.trim().is_empty() && text.len() <= NAME_LEN && !text.chars().any(char::is_control);
+    let is_sound = !text.trim().is_empty() && text.len() <= NAME_LEN && !text.contains(is_disruptive);
     let takes = || format!("it takes 1 to {NAME_LEN} bytes, none of them a line break or another control character");
     is_sound.then(|| text.to_owned()).ok_or_else(takes)
 }

@@ -20,6 +20,7 @@ use crate::spec::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use crate::spec::read::{self, Given};
 use crate::spec::{Format, RESOLVED_BYTES_MAX, SPEC_BYTES_MAX, SpecText, TooManyPoints, measures, reports};
 use crate::vocabulary::diagnostics::Measure;
+use crate::vocabulary::text::is_disruptive;
 
 /// A sweep that can run: its name, trials, measures and execution options.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,7 +204,7 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, errors: &mut ErrorList<'_>
     };
     let sound = |name: &str| {
         let characters = name.chars().count();
-        (1..=NAME_CHARACTERS_MAX).contains(&characters) && !name.chars().any(|c| c.is_control() || c == '/')
+        (1..=NAME_CHARACTERS_MAX).contains(&characters) && !name.contains(|c| is_disruptive(c) || c == '/')
     };
     match &node.kind {
         Kind::Text(name) if sound(name.trim()) => Some(name.trim().to_owned()),

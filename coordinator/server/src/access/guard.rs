@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use biosweep_common::vocabulary::access::token::Token;
 use biosweep_connection::bearer::{HEADER, SCHEME};
@@ -14,8 +13,8 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tower::{Layer, Service};
 
 use super::policy;
-use super::registry::{Caller, Registry};
-use crate::connections::ConnectInfo;
+use super::registry::{Caller, Registry, Unknown, invalid};
+use crate::connections::{Answer, ConnectInfo, InUse};
 
 /// Checks requests. Without a registry everybody may call everything.
 #[derive(Clone)]
@@ -86,57 +85,63 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let info = request.extensions().get::<ConnectInfo>();
-        let Some(registry) = self.registry.clone() else {
-            info.into_iter().for_each(ConnectInfo::note_call);
-            return Box::pin(self.inner.call(request));
+        let checked = match &self.registry {
+            Some(registry) => check(registry, request.uri().path(), request.headers(), info),
+            None => Ok(Caller::Owner),
         };
-        let caller = match check(&registry, request.uri().path(), request.headers(), info) {
-            Ok(caller) => caller,
+        let admitted = checked.and_then(|caller| Ok((begin(self.registry.as_ref(), &caller, info)?, caller)));
+        let (in_use, caller) = match admitted {
+            Ok(admitted) => admitted,
             Err(status) => {
                 tracing::debug!(path = request.uri().path(), why = status.message(), "a request is refused");
                 return Box::pin(std::future::ready(Ok(status.into_http())));
             }
         };
-        // The connection of somebody unknown ends soon, whatever is asked on it.
-        info.filter(|_| caller != Caller::Nobody).into_iter().for_each(ConnectInfo::note_call);
-        request.extensions_mut().insert(caller.clone());
+        if let Some(in_use) = &in_use {
+            request.extensions_mut().insert(Arc::clone(&in_use.account));
+        }
+        let registry = self.registry.clone();
+        if registry.is_some() {
+            request.extensions_mut().insert(caller.clone());
+        }
         let response = self.inner.call(request);
-        Box::pin(async move { Ok(response.await?.map(|body| Body::new(Revocable::new(body, registry, caller)))) })
+        Box::pin(async move {
+            let response = response.await?;
+            Ok(response.map(|body| {
+                let body = match registry {
+                    Some(registry) => Body::new(Revocable::new(body, registry, caller)),
+                    None => body,
+                };
+                match in_use {
+                    Some(in_use) => Body::new(Answer::new(body, in_use)),
+                    None => body,
+                }
+            }))
+        })
     }
+}
+
+/// Counts a request of somebody known. The connection of somebody unknown ends soon, whatever is asked on it.
+fn begin(
+    registry: Option<&Arc<Registry>>,
+    caller: &Caller,
+    info: Option<&ConnectInfo>,
+) -> Result<Option<InUse>, Status> {
+    let info = info.filter(|_| *caller != Caller::Nobody);
+    let in_use = info.map(|info| info.begin(caller, registry)).transpose();
+    in_use.map_err(|full| Status::resource_exhausted(full.to_string()))
 }
 
 /// The body of an answer, which ends when its caller is no longer allowed.
 struct Revocable {
     body: Body,
-    invalid: BoxFuture<Status>,
+    invalid: BoxFuture<Unknown>,
     has_ended: bool,
 }
 
 impl Revocable {
     fn new(body: Body, registry: Arc<Registry>, caller: Caller) -> Self {
         Self { body, invalid: Box::pin(invalid(registry, caller)), has_ended: false }
-    }
-}
-
-/// Waits until a caller is no longer valid. The answer is the reason.
-pub(crate) async fn invalid(registry: Arc<Registry>, caller: Caller) -> Status {
-    let mut changes = registry.changes();
-    loop {
-        if let Err(unknown) = registry.check(&caller) {
-            return Status::unauthenticated(unknown.to_string());
-        }
-        let left = registry.until(&caller).map(|until| Duration::from_millis(until.0.saturating_sub(registry.now().0)));
-        let expired = async {
-            match left {
-                Some(left) => tokio::time::sleep(left).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            // The registry lives as long as this future.
-            _ = changes.changed() => {}
-            () = expired => {}
-        }
     }
 }
 
@@ -148,8 +153,9 @@ impl http_body::Body for Revocable {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(status) = self.invalid.as_mut().poll(cx) {
+        if let Poll::Ready(unknown) = self.invalid.as_mut().poll(cx) {
             self.has_ended = true;
+            let status = Status::unauthenticated(unknown.to_string());
             let mut trailers = HeaderMap::new();
             return Poll::Ready(Some(match status.add_header(&mut trailers) {
                 Ok(()) => Ok(Frame::trailers(trailers)),

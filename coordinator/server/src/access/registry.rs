@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use biosweep_common::vocabulary::access::role::Role;
 use biosweep_common::vocabulary::access::rows::{EnrolledWorker, Invalid, TokenRow, TokenView};
@@ -241,6 +242,28 @@ impl Registry {
         state.apply(change).expect("the store has taken the change");
         drop(state);
         self.changed.send_replace(());
+    }
+}
+
+/// Waits until a caller is no longer valid. The answer is the reason.
+pub(crate) async fn invalid(registry: Arc<Registry>, caller: Caller) -> Unknown {
+    let mut changes = registry.changes();
+    loop {
+        if let Err(unknown) = registry.check(&caller) {
+            return unknown;
+        }
+        let left = registry.until(&caller).map(|until| Duration::from_millis(until.0.saturating_sub(registry.now().0)));
+        let expired = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // The registry lives as long as this future.
+            _ = changes.changed() => {}
+            () = expired => {}
+        }
     }
 }
 

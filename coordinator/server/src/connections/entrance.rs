@@ -1,8 +1,9 @@
 //! Accepts connections and waits for their starts, in parallel.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use biosweep_common::vocabulary::time::Tick;
@@ -10,12 +11,14 @@ use biosweep_host::clock::Clock;
 use biosweep_host::resources::limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::task::TaskTracker;
 
+use super::shares::Shares;
 use super::start::{Protocol, start};
-use super::{Admission, Browser, GrpcConnection, SILENCE};
+use super::usage::Usage;
+use super::{Accepted, Admission, SILENCE};
 
 /// The pause after the system refused a connection, because it would refuse the next one too.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -25,9 +28,6 @@ const CHECKS_MAX: usize = 16;
 const FILES_OF_OTHERS: u64 = 40 + CHECKS_MAX as u64;
 /// Number of connections that are always accepted.
 const CONNECTIONS_MIN: u64 = 8;
-/// Maximum number of connections of browsers, and their part of all connections: the others are for workers and commands.
-const BROWSERS_MAX: usize = 512;
-const BROWSERS_PART: usize = 4;
 /// Maximum number of accepted connections that wait for the server.
 const WAITING: usize = 16;
 /// Milliseconds between two log messages of one kind.
@@ -38,7 +38,7 @@ pub(crate) fn accept(
     listener: TcpListener,
     admission: Admission,
     tasks: &TaskTracker,
-) -> (impl Stream<Item = io::Result<GrpcConnection>> + use<>, mpsc::Receiver<Browser>) {
+) -> (impl Stream<Item = io::Result<Accepted>> + use<>, mpsc::Receiver<Accepted>) {
     let connections = limits::open_files().saturating_sub(FILES_OF_OTHERS).max(CONNECTIONS_MIN);
     let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
     accept_at_most(connections, listener, admission, tasks)
@@ -48,17 +48,17 @@ pub(crate) fn accept(
 pub(crate) fn accept_checks(
     listener: TcpListener,
     tasks: &TaskTracker,
-) -> impl Stream<Item = io::Result<GrpcConnection>> + use<> {
+) -> impl Stream<Item = io::Result<Accepted>> + use<> {
     let (callers, _no_browsers) = accept_at_most(CHECKS_MAX, listener, Admission::Everybody, tasks);
     callers
 }
 
-fn accept_at_most(
+pub(super) fn accept_at_most(
     connections: usize,
     listener: TcpListener,
     admission: Admission,
     tasks: &TaskTracker,
-) -> (impl Stream<Item = io::Result<GrpcConnection>> + use<>, mpsc::Receiver<Browser>) {
+) -> (impl Stream<Item = io::Result<Accepted>> + use<>, mpsc::Receiver<Accepted>) {
     let (out, callers) = mpsc::channel(WAITING);
     let (to_page, browsers) = mpsc::channel(WAITING);
     // The task ends when the receiver of callers is dropped.
@@ -69,18 +69,20 @@ fn accept_at_most(
 struct Entrance {
     listener: TcpListener,
     admission: Admission,
-    out: mpsc::Sender<GrpcConnection>,
-    to_page: mpsc::Sender<Browser>,
+    out: mpsc::Sender<Accepted>,
+    to_page: mpsc::Sender<Accepted>,
     /// Maximum number of connections.
     connections: usize,
     /// One permit for each of them.
     room: Arc<Semaphore>,
-    /// One permit for each possible connection of a browser.
-    browsers: Arc<Semaphore>,
+    /// What each caller has of them.
+    shares: Arc<Shares>,
     /// A task for each connection that has not started yet.
     silent: JoinSet<()>,
-    /// The same tasks, oldest first.
-    oldest: VecDeque<AbortHandle>,
+    /// The connections that nobody known uses yet, oldest first, and some others.
+    unknown: VecDeque<(IpAddr, Weak<Usage>)>,
+    /// The length at which the others are removed.
+    unknown_max: usize,
     refused: Complaint,
     full: Complaint,
 }
@@ -90,8 +92,8 @@ impl Entrance {
         connections: usize,
         listener: TcpListener,
         admission: Admission,
-        out: mpsc::Sender<GrpcConnection>,
-        to_page: mpsc::Sender<Browser>,
+        out: mpsc::Sender<Accepted>,
+        to_page: mpsc::Sender<Accepted>,
     ) -> Self {
         Self {
             listener,
@@ -100,9 +102,10 @@ impl Entrance {
             to_page,
             connections,
             room: Arc::new(Semaphore::new(connections)),
-            browsers: Arc::new(Semaphore::new((connections / BROWSERS_PART).clamp(1, BROWSERS_MAX))),
+            shares: Arc::new(Shares::new(connections)),
             silent: JoinSet::new(),
-            oldest: VecDeque::new(),
+            unknown: VecDeque::new(),
+            unknown_max: 0,
             refused: Complaint::default(),
             full: Complaint::default(),
         }
@@ -116,9 +119,9 @@ impl Entrance {
                 () = self.out.closed() => return,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let Some(room) = self.make_room().await else { return };
-                    self.await_start(stream, room);
+                    self.await_start(stream, peer, room);
                 }
                 // The error is about one connection, which is gone.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -132,20 +135,16 @@ impl Entrance {
         }
     }
 
-    /// Waits for a free permit for one more connection. If there is none, it closes the oldest connection that has not
-    /// started. `None` at the end.
+    /// Waits for a free permit for one more connection. If there is none, it closes one that nobody known uses. `None` at the
+    /// end.
     async fn make_room(&mut self) -> Option<OwnedSemaphorePermit> {
         loop {
             if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
                 return Some(room);
             }
-            self.oldest.retain(|task| !task.is_finished());
-            if let Some(longest) = self.oldest.pop_front() {
-                longest.abort();
-                let _its_end = self.silent.join_next().await;
-                continue;
-            }
-            if let Some(times) = self.full.is_due() {
+            if !self.evict()
+                && let Some(times) = self.full.is_due()
+            {
                 tracing::warn!(
                     times,
                     "all {} connections of this port are in use (the limit on open files, `ulimit -n`, is {}); others wait",
@@ -153,36 +152,58 @@ impl Entrance {
                     limits::open_files()
                 );
             }
-            return tokio::select! {
-                room = Arc::clone(&self.room).acquire_owned() => room.ok(),
-                () = self.out.closed() => None,
-            };
+            tokio::select! {
+                room = Arc::clone(&self.room).acquire_owned() => return room.ok(),
+                // The place of a connection that is closed is free when its server has noticed.
+                () = tokio::time::sleep(PAUSE) => {}
+                () = self.out.closed() => return None,
+            }
         }
     }
 
+    /// Closes a connection that nobody known uses: the oldest one of the address that has most of them. `false` if there is none.
+    fn evict(&mut self) -> bool {
+        self.clean();
+        let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (address, _) in &self.unknown {
+            *counts.entry(*address).or_default() += 1;
+        }
+        let most = counts.values().max().copied();
+        let oldest = self.unknown.iter().position(|(address, _)| counts.get(address).copied() == most);
+        let usage = oldest.and_then(|oldest| self.unknown.remove(oldest)).and_then(|(_, usage)| usage.upgrade());
+        usage.is_some_and(|usage| usage.evict())
+    }
+
+    /// Forgets the connections that have ended, or that somebody known uses.
+    fn clean(&mut self) {
+        self.unknown.retain(|(_, usage)| usage.upgrade().is_some_and(|usage| usage.is_unknown()));
+        self.unknown_max = 2 * self.unknown.len() + WAITING;
+    }
+
     /// Waits for the start of a connection, in parallel with others.
-    fn await_start(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
-        let (out, to_page, browsers) = (self.out.clone(), self.to_page.clone(), Arc::clone(&self.browsers));
+    fn await_start(&mut self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
+        let usage = Usage::new(Arc::clone(&self.shares));
+        if self.unknown.len() >= self.unknown_max {
+            self.clean();
+        }
+        self.unknown.push_back((peer.ip().to_canonical(), Arc::downgrade(&usage)));
+        let (out, to_page) = (self.out.clone(), self.to_page.clone());
         let admission = self.admission.clone();
-        self.oldest.push_back(self.silent.spawn(async move {
-            let peer = stream.peer_addr().ok();
-            let started = tokio::time::timeout(SILENCE, start(stream, &admission)).await;
+        self.silent.spawn(async move {
+            let started = tokio::select! {
+                started = tokio::time::timeout(SILENCE, start(stream, &admission, &usage)) => started,
+                () = usage.evicted() => return,
+            };
             // Sending fails if the server is gone; the connection is closed.
             match started.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
-                Ok((stream, Protocol::Grpc(info))) => drop(out.send(GrpcConnection::new(stream, info, room)).await),
-                Ok((stream, Protocol::Page { is_own_user })) => match browsers.try_acquire_owned() {
-                    Ok(of_browsers) => {
-                        let browser = Browser { stream, room: [room, of_browsers], is_own_user };
-                        drop(to_page.send(browser).await);
-                    }
-                    Err(_) => tracing::debug!("a browser is refused, because others have all of their connections"),
-                },
-                Err(error) => tracing::debug!(?peer, %error, "a connection did not start and is closed"),
+                Ok((stream, protocol, info)) => {
+                    let accepted = Accepted::new(stream, info, room);
+                    let to = if protocol == Protocol::Grpc { out } else { to_page };
+                    drop(to.send(accepted).await);
+                }
+                Err(error) => tracing::debug!(%peer, %error, "a connection did not start and is closed"),
             }
-        }));
-        if self.oldest.len() > 2 * self.silent.len() {
-            self.oldest.retain(|task| !task.is_finished());
-        }
+        });
     }
 }
 

@@ -9,6 +9,7 @@ use biosweep_connection::user;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use super::usage::Usage;
 use super::{Admission, ConnectInfo};
 use crate::access::tls::{HTTP2, PeerCertificate};
 
@@ -22,37 +23,37 @@ const USE_TLS: &str = "This address takes TLS only: write https:// for it.\n";
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
-    Grpc(ConnectInfo),
-    Page { is_own_user: bool },
+    Grpc,
+    Page,
 }
 
 /// Waits for the start of a connection, which shows its protocol.
-pub(super) async fn start(mut stream: TcpStream, admission: &Admission) -> io::Result<(Connection, Protocol)> {
+pub(super) async fn start(
+    mut stream: TcpStream,
+    admission: &Admission,
+    usage: &Arc<Usage>,
+) -> io::Result<(Connection, Protocol, ConnectInfo)> {
     // Otherwise the end of a message would wait 40 ms for the acknowledgement of its start.
     stream.set_nodelay(true)?;
     let tls = match admission {
         Admission::Certificates(tls) => Some(tls),
         Admission::OwnUser | Admission::Everybody => None,
     };
+    let info = ConnectInfo { usage: Arc::clone(usage), certificate: None, is_own_user: false, is_tls: false };
     match (first_bytes(&stream).await?, tls) {
-        (Start::Http2, None) => {
+        (start @ (Start::Http2 | Start::Http1), None) => {
             let is_own_user = is_own_user(&stream, admission);
-            Ok((Connection::Plain(stream), Protocol::Grpc(ConnectInfo { is_own_user, ..ConnectInfo::default() })))
-        }
-        (Start::Http1, None) => {
-            let is_own_user = is_own_user(&stream, admission);
-            Ok((Connection::Plain(stream), Protocol::Page { is_own_user }))
+            let protocol = if matches!(start, Start::Http2) { Protocol::Grpc } else { Protocol::Page };
+            Ok((Connection::Plain(stream), protocol, ConnectInfo { is_own_user, ..info }))
         }
         (Start::Tls, Some(tls)) => {
             let stream = tls.acceptor.accept(stream).await?;
-            let protocol = if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                let certificate = PeerCertificate::of(&stream).map(Arc::new);
-                Protocol::Grpc(ConnectInfo { certificate, ..ConnectInfo::default() })
-            } else {
-                Protocol::Page { is_own_user: false }
-            };
-            Ok((Connection::Tls(Box::new(stream.into())), protocol))
+            let is_grpc = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+            let certificate = PeerCertificate::of(&stream).filter(|_| is_grpc).map(Arc::new);
+            let protocol = if is_grpc { Protocol::Grpc } else { Protocol::Page };
+            Ok((Connection::Tls(Box::new(stream.into())), protocol, ConnectInfo { certificate, is_tls: true, ..info }))
         }
         (Start::Http1, Some(_)) => {
             let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n";

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::service::interceptor::InterceptorLayer;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -52,7 +51,6 @@ impl HealthPort {
             .max_connection_age(AGE.0)
             .max_connection_age_grace(AGE.1)
             .max_concurrent_streams(REQUESTS_MAX)
-            .layer(InterceptorLayer::new(connections::note_call))
             .add_service(health.max_decoding_message_size(super::SHORT_BYTES_MAX))
             .serve_with_incoming_shutdown(callers, shutdown.clone().cancelled_owned());
         let port = Self { address, reporter, shutdown, server: tokio::spawn(server), tasks };

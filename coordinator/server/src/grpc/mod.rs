@@ -47,7 +47,7 @@ use self::version::Versioned;
 use crate::access::Administration;
 use crate::access::guard::Guard;
 use crate::commands::Commands;
-use crate::connections::GrpcConnection;
+use crate::connections::Accepted;
 use crate::driver::{DriverError, Stopped};
 
 /// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
@@ -93,7 +93,7 @@ fn scaler_server(commands: &Commands) -> ExternalScalerServer<scaler::Service> {
 
 /// Serves this store to those callers whom the guard admits, until `shutdown` completes.
 pub(crate) async fn serve(
-    callers: impl Stream<Item = io::Result<GrpcConnection>>,
+    callers: impl Stream<Item = io::Result<Accepted>>,
     store: Option<StoreId>,
     (commands, administration): (Commands, Administration),
     guard: Guard,

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Page;
 use super::changes::{Change, Changes};
+use crate::connections::Account;
 
 /// Maximum number of event streams.
 pub(super) const STREAMS_MAX: usize = 128;
@@ -35,12 +37,18 @@ pub(super) struct Since {
 pub(super) async fn events(
     State(page): State<Page>,
     Query(Since { since }): Query<Since>,
+    account: Option<Extension<Arc<Account>>>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(permit) = Arc::clone(&page.streams).try_acquire_owned() else {
-        let why = format!("{STREAMS_MAX} pages are open already; close one\n");
-        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
-    };
+    let account = account.map_or_else(|| Arc::clone(&page.own), |Extension(account)| account);
+    let mut permits = Vec::new();
+    for (streams, whose) in [(&account.events, "with this token "), (&page.streams, "")] {
+        let Ok(permit) = Arc::clone(streams).try_acquire_owned() else {
+            let why = format!("too many pages are open {whose}already; close one\n");
+            return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+        };
+        permits.push(permit);
+    }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned).or(since);
     let (missed, changed) = page.changes.since(last.as_deref());
     let source = Source {
@@ -48,7 +56,7 @@ pub(super) async fn events(
         first: Some(missed),
         changed,
         shutdown: page.shutdown.clone(),
-        _permit: permit,
+        _permits: permits,
     };
     Sse::new(source.stream()).keep_alive(KeepAlive::default()).into_response()
 }
@@ -58,7 +66,7 @@ struct Source {
     first: Option<Change>,
     changed: broadcast::Receiver<Arc<Change>>,
     shutdown: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    _permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Source {

@@ -44,12 +44,15 @@ use self::outcomes::Cache;
 use self::views::findings::Findings;
 use crate::access::registry::Registry;
 use crate::commands::Commands;
-use crate::connections::Browser;
+use crate::connections::{Accepted, Account};
 
 pub(crate) use self::guard::Hosts;
 
 /// The address of the event stream.
 const EVENTS: &str = "/events";
+
+/// Maximum number of pages with learning curves that are made at once. Each may hold curves of millions of points.
+const FIGURES_MAX: usize = 2;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -65,6 +68,10 @@ struct Shared {
     findings: Findings,
     /// One permit for each possible event stream.
     streams: Arc<Semaphore>,
+    /// One permit for each page with learning curves that is made at once.
+    figures: Arc<Semaphore>,
+    /// What requests may use that come on no connection.
+    own: Arc<Account>,
     shutdown: CancellationToken,
 }
 
@@ -87,6 +94,8 @@ impl Page {
             changes: Changes::new(),
             findings: Findings::default(),
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+            figures: Arc::new(Semaphore::new(FIGURES_MAX)),
+            own: Account::of_owner(),
             shutdown,
         }))
     }
@@ -123,7 +132,7 @@ fn router(page: Page) -> Router {
 
 /// Serves the page to browsers until the shutdown.
 pub(crate) async fn serve(
-    browsers: mpsc::Receiver<Browser>,
+    browsers: mpsc::Receiver<Accepted>,
     hosts: Hosts,
     registry: Option<Arc<Registry>>,
     commands: Commands,
@@ -137,7 +146,7 @@ pub(crate) async fn serve(
 
 /// Tells browsers that this coordinator does not serve now, and why, until the shutdown.
 pub(crate) async fn serve_unavailable(
-    browsers: mpsc::Receiver<Browser>,
+    browsers: mpsc::Receiver<Accepted>,
     why: impl Fn() -> String + Clone + Send + Sync + 'static,
     tasks: TaskTracker,
     shutdown: CancellationToken,

@@ -28,18 +28,18 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 /// The start of HTTP/2: the preface and empty settings.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 /// An answer takes less than a second; the rest is for a busy machine.
 const PATIENCE_S: f64 = 10.0;
 
 /// Open files that this process and its children may have.
-fn more_files() -> u64 {
+pub(super) fn more_files() -> u64 {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
     setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("up to the hard limit");
     most
 }
 
-async fn channel(secured: &Secured, connection: &ConnectionFile) -> Channel {
+pub(super) async fn channel(secured: &Secured, connection: &ConnectionFile) -> Channel {
     let dialer = Dialer::new(&secured.url(), connection, None).expect("they fit");
     let endpoint = Endpoint::from_shared(secured.url()).expect("an address");
     dialer.connect(&endpoint).await.expect("it listens")
@@ -65,7 +65,7 @@ async fn honest(secured: Arc<Secured>, file: std::path::PathBuf, ends: Arc<Atomi
 }
 
 /// A connection with TLS, as strangers open it.
-async fn stranger(secured: &Secured, protocol: &[u8]) -> TlsStream<TcpStream> {
+pub(super) async fn stranger(secured: &Secured, protocol: &[u8]) -> TlsStream<TcpStream> {
     let authority = std::fs::read(secured.certificates().join("ca.pem")).expect("it was made");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(pem::parse(authority).expect("PEM").into_contents())).expect("an authority");
@@ -79,7 +79,7 @@ async fn stranger(secured: &Secured, protocol: &[u8]) -> TlsStream<TcpStream> {
 }
 
 /// A frame that begins a stream with a request: `:method POST`, `:scheme https` and a path that the table of HTTP/2 has.
-fn begin(stream: u32) -> Vec<u8> {
+pub(super) fn begin(stream: u32) -> Vec<u8> {
     const HEADERS: [u8; 3] = [0x83, 0x87, 0x84];
     let mut frame = vec![0, 0, HEADERS.len() as u8, 1, 4];
     frame.extend(stream.to_be_bytes());

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Child;
 use std::time::Duration;
 
@@ -19,6 +19,11 @@ use tonic_health::pb::health_client::HealthClient;
 
 /// Number of connections that take part without asking anything; more than the port has.
 const IDLE: usize = 40;
+
+/// Number of connections that follow the health; more than the port has.
+const FOLLOWERS: usize = 32;
+/// Number of checks meanwhile.
+const CHECKS: usize = 10;
 
 /// A process that is killed when this value is dropped.
 struct Process(Child);
@@ -44,6 +49,35 @@ async fn status(client: &mut HealthClient<Channel>, service: &str) -> Result<Ser
         2 => Ok(ServingStatus::NotServing),
         _ => Ok(ServingStatus::Unknown),
     }
+}
+
+/// Followers of the health that connect again and again keep no check of another machine out.
+async fn starve_nobody(endpoint: &Endpoint) {
+    let follow = async |endpoint: Endpoint| {
+        loop {
+            let Ok(channel) = endpoint.connect().await else { continue };
+            let request = HealthCheckRequest { service: "readiness".to_owned() };
+            let Ok(changes) = HealthClient::new(channel).watch(request).await else { continue };
+            let mut changes = changes.into_inner();
+            while matches!(changes.message().await, Ok(Some(_))) {}
+        }
+    };
+    let mut followers = tokio::task::JoinSet::new();
+    for _ in 0..FOLLOWERS {
+        followers.spawn(follow(endpoint.clone()));
+    }
+    let check = async || {
+        let endpoint = endpoint.clone().local_address(Some(IpAddr::from([127, 0, 0, 2])));
+        let channel = endpoint.connect().await.ok()?;
+        status(&mut HealthClient::new(channel), "liveness").await.ok()
+    };
+    let mut served = 0;
+    for _ in 0..CHECKS {
+        let answer = tokio::time::timeout(Duration::from_secs(5), check()).await;
+        served += usize::from(matches!(answer, Ok(Some(ServingStatus::Serving))));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(served, CHECKS, "checks are served");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,8 +122,16 @@ async fn health_follows_the_start_and_the_end_of_a_coordinator() {
     drop(browser.read_to_end(&mut answer));
     assert_eq!(String::from_utf8_lossy(&answer), "", "there is no page");
     let _idle: Vec<_> = (0..IDLE).map(|_| TcpStream::connect(address).expect("it listens")).collect();
-    let another = endpoint.connect().await.expect("there is room");
-    assert_eq!(status(&mut HealthClient::new(another), "liveness").await, Ok(ServingStatus::Serving));
+    let another = HealthClient::new(endpoint.connect().await.expect("there is room"));
+    assert_eq!(status(&mut another.clone(), "liveness").await, Ok(ServingStatus::Serving));
+    starve_nobody(&endpoint).await;
+
+    // The first connection has given way to later ones.
+    let mut another = HealthClient::new(endpoint.connect().await.expect("there is room"));
+    let request = HealthCheckRequest { service: "readiness".to_owned() };
+    let mut changes = another.watch(request).await.expect("it is served").into_inner();
+    let mut next = async || changes.message().await.ok().flatten().map(|answer| answer.status);
+    assert_eq!(next().await, Some(ServingStatus::Serving as i32));
 
     kill(pid(&second.0), Signal::SIGTERM).expect("it runs");
     assert_eq!(next().await, Some(ServingStatus::NotServing as i32), "it stops");

@@ -310,7 +310,7 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
         "Curve" => {
             let mut curves = Curves::default();
             curves.add(v1::Curve::decode(bytes).ok()?).ok()?;
-            let mut pieces = curve_pieces(curves.finish().ok()??).into_iter();
+            let mut pieces = curve_pieces(curves.finish().ok()??);
             pieces.next().map(|first| first.encode_to_vec())
         }
         "Token" => {
@@ -319,7 +319,7 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
         }
         "TrainedResponse" => {
             let trained = trained_of_pieces(vec![v1::TrainedResponse::decode(bytes).ok()?]).ok()?;
-            trained_pieces(trained).into_iter().next().map(|first| first.encode_to_vec())
+            trained_pieces(trained).next().map(|first| first.encode_to_vec())
         }
         other => panic!("nobody reads {other}"),
     }

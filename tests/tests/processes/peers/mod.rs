@@ -1,4 +1,5 @@
-//! Peers: large reports, peers that break the protocol, peers of other versions, floods, memory, health checks, and KEDA.
+//! Peers: large reports, peers that break the protocol, peers of other versions, floods, memory, strangers and tokens that take
+//! too much, health checks, and KEDA.
 
 mod floods;
 mod health;
@@ -7,4 +8,5 @@ mod memory;
 mod misbehaving;
 mod reports;
 mod scaler;
+mod shares;
 mod versions;

@@ -1,5 +1,7 @@
 //! The gRPC service for users: commands and queries about sweeps, results, curves and workers.
 
+mod reader;
+
 use std::pin::Pin;
 
 use biosweep_common::configuration::Point;
@@ -17,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use self::reader::Reader;
 use super::{command_failed, stopped, store_failed, unreadable};
 use crate::commands::reuse::{self, Wanted};
 use crate::commands::{
@@ -76,18 +79,20 @@ impl Sweeps for Service {
     type TrainedStream = Answers<v1::TrainedResponse>;
 
     async fn trained(&self, request: Request<v1::TrainedRequest>) -> Result<Response<Self::TrainedStream>, Status> {
+        let reader = Reader::of(&request);
         let trial = request.into_inner().trial;
         let trial = asked(&trial).map_err(|error| unreadable(&error))?;
+        let turn = reader.turn().await;
         let trained = queries::trained(&self.handle, trial).await.map_err(query_failed)?;
-        Ok(in_pieces(trained_pieces(trained)))
+        Ok(in_pieces(turn.during(trained_pieces(trained))))
     }
 
     type ListStream = Answers<v1::ListResponse>;
 
     async fn list(&self, _request: Request<v1::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         let sweeps = queries::list(&self.handle).await.map_err(query_failed)?;
-        let answers = pieces(sweeps.into_wire()).into_iter().map(|sweeps| v1::ListResponse { sweeps });
-        Ok(in_pieces(answers.collect()))
+        let answers = pieces(sweeps.into_wire()).map(|sweeps| v1::ListResponse { sweeps });
+        Ok(in_pieces(answers))
     }
 
     type ShowStream = Answers<v1::ShowResponse>;
@@ -170,8 +175,8 @@ impl Sweeps for Service {
         _request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<Self::ListWorkersStream>, Status> {
         let workers = queries::workers(&self.handle).await.map_err(query_failed)?;
-        let answers = pieces(workers.into_wire()).into_iter().map(|workers| v1::ListWorkersResponse { workers });
-        Ok(in_pieces(answers.collect()))
+        let answers = pieces(workers.into_wire()).map(|workers| v1::ListWorkersResponse { workers });
+        Ok(in_pieces(answers))
     }
 
     async fn release_worker(
@@ -211,11 +216,16 @@ impl Sweeps for Service {
     type CurvesStream = Answers<v1::CurvesResponse>;
 
     async fn curves(&self, request: Request<v1::CurvesRequest>) -> Result<Response<Self::CurvesStream>, Status> {
+        let reader = Reader::of(&request);
         let (id, spec) = self.spec(&request.into_inner().sweep).await?;
         let store = self.handle.store.clone();
-        Ok(self.stream(8, async move |out: Out<v1::CurvesResponse>| {
+        Ok(self.stream(1, async move |out: Out<v1::CurvesResponse>| {
             let (mut from, mut page) = (0, 1);
             loop {
+                let _turn = tokio::select! {
+                    turn = reader.turn() => turn,
+                    () = out.closed() => return Ok(()),
+                };
                 let rows = store.curves(id, from, page).await.map_err(store_failed)?;
                 let Some(last) = rows.last() else { return Ok(()) };
                 from = last.trajectory.0 + 1;
@@ -297,7 +307,7 @@ fn parse_now(text: String, format: i32, origin: &str) -> Result<(SweepSpec, Spec
 type Out<T> = mpsc::Sender<Result<T, Status>>;
 
 /// Streams these pieces.
-fn in_pieces<T: Send + 'static>(pieces: Vec<T>) -> Response<Answers<T>> {
+fn in_pieces<T: Send + 'static>(pieces: impl IntoIterator<Item = T, IntoIter: Send + 'static>) -> Response<Answers<T>> {
     Response::new(Box::pin(tokio_stream::iter(pieces.into_iter().map(Ok))))
 }
 

@@ -1,6 +1,9 @@
 //! The login of browsers: a form takes a token, and a cookie keeps it. Scripts and other sites cannot read the cookie.
 
+use std::sync::Arc;
+
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Form, Request, State};
 use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -9,13 +12,12 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use biosweep_common::vocabulary::access::role::Role;
 use biosweep_common::vocabulary::access::token::Token;
 use biosweep_connection::bearer::SCHEME;
-use futures::StreamExt as _;
 use serde::Deserialize;
 
-use super::super::connection::Visitor;
 use super::super::{Page, error, metrics};
-use crate::access::guard::invalid;
 use crate::access::policy::Needs;
+use crate::access::registry::Caller;
+use crate::connections::{Answer, ConnectInfo};
 
 /// The cookie with the token.
 const NAME: &str = "biosweep-token";
@@ -77,28 +79,37 @@ fn token_of(headers: &HeaderMap) -> Option<Token> {
 }
 
 /// Answers a request of somebody who may send it. Without a registry this is everybody.
-pub(super) async fn admit(page: &Page, request: Request, next: Next) -> Response {
+pub(super) async fn admit(page: &Page, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let Some(registry) = page.registry.clone().filter(|_| path != PATH && !path.starts_with(ASSETS)) else {
-        return next.run(request).await;
-    };
+    let is_for_everybody = path == PATH || path.starts_with(ASSETS);
     let reads = *request.method() == Method::GET;
     let needs = Needs::User(if reads { Role::Viewer } else { Role::Submitter });
-    let is_own_user = request.extensions().get::<Visitor>().is_some_and(|visitor| visitor.is_own_user);
+    let info = request.extensions().get::<ConnectInfo>().cloned();
+    let is_own_user = info.as_ref().is_some_and(|info| info.is_own_user);
     // A browser sends a cookie to all ports of this machine, so the cookie may be that of another coordinator.
     let has_cookie_only = !request.headers().contains_key(AUTHORIZATION);
     let token = if is_own_user && has_cookie_only { None } else { token_of(request.headers()) };
-    match registry.caller(token.as_ref(), None, is_own_user) {
+    let caller = match &page.registry {
+        Some(registry) => registry.caller(token.as_ref(), None, is_own_user),
+        None => Ok(Caller::Owner),
+    };
+    match caller {
+        // The connection of somebody unknown ends soon, whatever is asked on it.
         Ok(caller) if needs.are_met_by(&caller) => {
-            let is_stream = path == super::super::EVENTS;
-            let response = next.run(request).await;
-            if !is_stream {
-                return response;
+            let in_use = match info.map(|info| info.begin(&caller, page.registry.as_ref())).transpose() {
+                Ok(in_use) => in_use,
+                Err(full) => return error::page(StatusCode::TOO_MANY_REQUESTS, full.to_string()).into_response(),
+            };
+            if let Some(in_use) = &in_use {
+                request.extensions_mut().insert(Arc::clone(&in_use.account));
             }
-            let (head, body) = response.into_parts();
-            let body = body.into_data_stream().take_until(invalid(registry, caller));
-            Response::from_parts(head, axum::body::Body::from_stream(body))
+            let response = next.run(request).await;
+            match in_use {
+                Some(in_use) => response.map(|body| Body::new(Answer::new(body, in_use))),
+                None => response,
+            }
         }
+        _ if is_for_everybody => next.run(request).await,
         Ok(_) if token.is_some() => {
             error::page(StatusCode::FORBIDDEN, format!("this needs {}", needs.words())).into_response()
         }

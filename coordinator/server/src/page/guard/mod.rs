@@ -20,7 +20,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{Page, error};
-use crate::connections::SILENCE;
+use crate::connections::{ConnectInfo, SILENCE};
 
 /// What a page may load: only what comes from here. Nobody may show it in a frame.
 const POLICY: &str =
@@ -88,7 +88,9 @@ impl Refusal {
 
 /// Checks a request: its `Host` is one of the page's names; its `Origin`, if any, is the page itself; a method that may change
 /// something has such an `Origin`, or a `Sec-Fetch-Site` that says the same; and no foreign page loads anything.
-fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+///
+/// A page over TLS has the scheme `https`. Without TLS it may have it too, if something before this server speaks TLS.
+fn check(hosts: &Hosts, is_tls: bool, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut named = headers.get_all(HOST).iter();
     let host = match (named.next().map(HeaderValue::to_str), named.next()) {
         (Some(Ok(host)), None) if hosts.have(host) => host,
@@ -96,7 +98,8 @@ fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), Refu
     };
     let is_own = |origin: &HeaderValue| {
         let origin = origin.to_str().unwrap_or_default();
-        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let plain = origin.strip_prefix("http://").filter(|_| !is_tls);
+        let rest = plain.or_else(|| origin.strip_prefix("https://"));
         rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
     };
     let mut origins = headers.get_all(ORIGIN).iter().peekable();
@@ -143,7 +146,8 @@ async fn in_words(response: Response) -> Response {
 
 /// Refuses foreign requests, and sets the headers of every answer.
 pub(super) async fn guard(State(page): State<Page>, request: Request, next: Next) -> Response {
-    let checked = check(&page.hosts, request.method(), request.headers());
+    let is_tls = request.extensions().get::<ConnectInfo>().is_some_and(|info| info.is_tls);
+    let checked = check(&page.hosts, is_tls, request.method(), request.headers());
     let mut response = match checked {
         Ok(()) => match received(request).await {
             Ok(request) => in_words(login::admit(&page, request, next).await).await,
@@ -171,7 +175,7 @@ mod tests {
         for (name, value) in headers {
             map.append(name, HeaderValue::from_static(value));
         }
-        check(&hosts, method, &map)
+        check(&hosts, false, method, &map)
     }
 
     #[test]
@@ -204,6 +208,19 @@ mod tests {
     fn a_page_that_others_can_reach_is_opened_by_any_address_but_not_by_any_name() {
         let hosts = Hosts::new(SocketAddr::from(([0, 0, 0, 0], 7465)), []);
         assert!(hosts.have("10.0.0.1:7465") && !hosts.have("evil.example"));
+    }
+
+    #[test]
+    fn a_page_with_tls_takes_nothing_from_one_without() {
+        let hosts = Hosts::new(SocketAddr::from(([127, 0, 0, 1], 7465)), []);
+        let from = |is_tls, origin| {
+            let origin = (ORIGIN, HeaderValue::from_static(origin));
+            let headers = [(HOST, HeaderValue::from_static("localhost:7465")), origin].into_iter().collect();
+            check(&hosts, is_tls, &Method::POST, &headers)
+        };
+        assert_eq!(from(true, "http://localhost:7465"), Err(Refusal::Origin));
+        assert_eq!(from(true, "https://localhost:7465"), Ok(()));
+        assert_eq!(from(false, "https://localhost:7465"), Ok(()), "something before this server may speak TLS");
     }
 
     #[test]

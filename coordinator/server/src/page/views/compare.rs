@@ -11,7 +11,7 @@ use biosweep_common::vocabulary::ids::{SweepId, TrialIndex};
 
 use super::head::Head;
 use super::trial::Found;
-use super::{Frame, Size, compute, html, svg};
+use super::{Frame, Size, Turn, compute, html, svg};
 use crate::page::Page;
 use crate::page::error::PageError;
 use crate::queries::{self, Lookup};
@@ -73,6 +73,7 @@ async fn read(page: &Page, sweep: &str, query: Option<&str>) -> Result<(SweepId,
 /// `GET /sweeps/{sweep}/compare?trial=…`.
 pub(in crate::page) async fn compare(
     State(page): State<Page>,
+    _turn: Turn,
     Path(sweep): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
@@ -122,6 +123,7 @@ fn results(found: &[Found]) -> Vec<(String, Vec<String>)> {
 /// `GET /sweeps/{sweep}/compare/curves.svg`.
 pub(in crate::page) async fn figure(
     State(page): State<Page>,
+    _turn: Turn,
     Path(sweep): Path<String>,
     RawQuery(query): RawQuery,
     Query(size): Query<Size>,

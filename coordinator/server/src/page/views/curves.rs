@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::head::Head;
 use super::link::Params;
 use super::table::{Filter, mean_text};
-use super::{Frame, Size, compute, html, svg};
+use super::{Frame, Size, Turn, compute, html, svg};
 use crate::page::Page;
 use crate::page::error::PageError;
 use crate::page::outcomes::{Board, Order, Outcomes, SortBy};
@@ -103,6 +103,7 @@ pub(super) fn name(outcomes: &Outcomes, cell: u32) -> String {
 /// `GET /sweeps/{sweep}/curves`.
 pub(in crate::page) async fn curves(
     State(page): State<Page>,
+    _turn: Turn,
     Path(sweep): Path<String>,
     Query(wanted): Query<CurvesParams>,
 ) -> Result<Response, PageError> {
@@ -146,6 +147,7 @@ pub(in crate::page) async fn curves(
 /// `GET /sweeps/{sweep}/curves/curves.svg`.
 pub(in crate::page) async fn figure(
     State(page): State<Page>,
+    _turn: Turn,
     Path(sweep): Path<String>,
     Query(wanted): Query<CurvesParams>,
 ) -> Result<Response, PageError> {

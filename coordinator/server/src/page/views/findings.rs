@@ -17,7 +17,7 @@ use biosweep_common::vocabulary::ids::{SweepId, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
 
 use super::head::Head;
-use super::{Frame, Size, compute, curves, html, svg};
+use super::{Frame, Size, Turn, compute, curves, html, svg};
 use crate::page::Page;
 use crate::page::error::PageError;
 use crate::page::outcomes::Board;
@@ -141,6 +141,7 @@ async fn find(page: &Page, id: SweepId, name: &str, board: &Board) -> Result<Fou
 /// `GET /sweeps/{sweep}/findings`.
 pub(in crate::page) async fn findings(
     State(page): State<Page>,
+    _turn: Turn,
     Path(sweep): Path<String>,
 ) -> Result<Response, PageError> {
     let mut frame = Frame::new(&page, "");
@@ -162,6 +163,7 @@ pub(in crate::page) async fn findings(
 /// `GET /sweeps/{sweep}/findings/{figure}`.
 pub(in crate::page) async fn figure(
     State(page): State<Page>,
+    _turn: Turn,
     Path((sweep, figure)): Path<(String, String)>,
     Query(size): Query<Size>,
 ) -> Result<Response, PageError> {

@@ -22,14 +22,21 @@ pub(super) mod overview;
 pub(super) mod table;
 pub(super) mod trial;
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use askama::Template;
+use axum::extract::FromRequestParts;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use biosweep_analysis::figures::{Figure, Width};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Page;
+use crate::connections::Account;
 
 /// Width of a figure in inches on a narrow screen.
 const NARROW_IN: f64 = 3.5;
@@ -59,6 +66,25 @@ impl Size {
 
 fn svg(figure: &Figure) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], figure.svg()).into_response()
+}
+
+/// The turn of a request for a page that is made from learning curves. Few such pages are made at once, and those of one caller one
+/// after the other.
+pub(super) struct Turn {
+    _of_caller: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl FromRequestParts<Page> for Turn {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, page: &Page) -> Result<Self, Infallible> {
+        let account = parts.extensions.get::<Arc<Account>>().unwrap_or(&page.own);
+        // A caller that waits for its own pages does not keep others waiting.
+        let of_caller = Arc::clone(&account.figures).acquire_owned().await.expect("it is never closed");
+        let of_all = Arc::clone(&page.figures).acquire_owned().await.expect("it is never closed");
+        Ok(Self { _of_caller: of_caller, _of_all: of_all })
+    }
 }
 
 /// Runs a task that computes for some time on a separate thread.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::head::Head;
 use super::table::percent;
-use super::{Frame, Size, compute, html, svg};
+use super::{Frame, Size, Turn, compute, html, svg};
 use crate::driver::Handle;
 use crate::page::Page;
 use crate::page::error::PageError;
@@ -162,6 +162,7 @@ async fn spec_of(page: &Page, sweep: &str) -> Result<(SweepId, SweepSpec), PageE
 /// `GET /sweeps/{sweep}/trials/{trial}`.
 pub(in crate::page) async fn trial(
     State(page): State<Page>,
+    _turn: Turn,
     Path((sweep, trial)): Path<(String, u64)>,
 ) -> Result<Response, PageError> {
     let mut frame = Frame::new(&page, "");
@@ -229,6 +230,7 @@ fn stop_of(spec: &SweepSpec, trial: TrialIndex) -> String {
 /// `GET /sweeps/{sweep}/trials/{trial}/{figure}`: the learning curve, or the diagnostics of one measure.
 pub(in crate::page) async fn figure(
     State(page): State<Page>,
+    _turn: Turn,
     Path((sweep, trial, figure)): Path<(String, u64, String)>,
     Query(size): Query<Size>,
 ) -> Result<Response, PageError> {
