@@ -14,7 +14,7 @@ const NAMES: [(&str, &str); 4] = [
     ),
     ("html", "<script>alert(1)<script>\"'><img src=x onerror=alert(2)>&amp;"),
     ("right-to-left", "ניסוי ראשון تجربة"),
-    ("override", "abc\u{202e}gnp.exe"),
+    ("mark", "abc\u{200f}gnp.exe"),
 ];
 /// A name that only a worker can have.
 const CLOSED: &str = "<script>alert(1)</script>\"'";
