@@ -124,7 +124,7 @@ async fn heartbeats(out: mpsc::Sender<v1::WorkerMessage>) {
 pub(crate) fn process(url: &str) -> Child {
     let program = std::env::current_exe().expect("a test is a file");
     let mut command = Command::new(program);
-    command.args(["--exact", "worker::is_the_process_of_a_worker_if_told_so"]).env(URL, url);
+    command.args(["--exact", "page::worker::is_the_process_of_a_worker_if_told_so"]).env(URL, url);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 

@@ -89,7 +89,8 @@ async fn a_worker_that_reads_nothing_costs_little_memory_and_is_disconnected() {
     let grown = secured.resident_mib() - before;
     assert!(grown < SLACK_MIB, "the coordinator grew by {grown} MiB");
     let why = last.end().await;
-    assert_eq!(why.code(), Code::ResourceExhausted, "{why}");
+    // The reason comes, unless the whole connection has ended because nothing was read for a minute.
+    assert!([Code::ResourceExhausted, Code::Unknown].contains(&why.code()), "{why}");
     eprintln!("the coordinator grew by {unknown:.0} MiB, then {grown:.0} MiB");
 }
 
