@@ -29,7 +29,7 @@ fn the_compose_file_fits_its_specification() {
     let check = |text: &str| {
         let path = folder.path().join("compose.yaml");
         fs::write(&path, text).expect("written");
-        let script = root().join("tests/tests/machine/compose.py");
+        let script = root().join("tests/tests/processes/machine/compose.py");
         tools.program("python").arg("-B").args([script, path]).output().expect("Python starts")
     };
     let output = check(&text);

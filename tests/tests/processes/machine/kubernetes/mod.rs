@@ -18,7 +18,7 @@ fn chart() -> PathBuf {
 }
 
 fn script(name: &str) -> PathBuf {
-    root().join("tests/tests/machine/kubernetes").join(name)
+    root().join("tests/tests/processes/machine/kubernetes").join(name)
 }
 
 fn errors(output: &Output) -> String {
