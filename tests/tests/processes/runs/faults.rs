@@ -255,9 +255,8 @@ fn a_worker_leaves_before_its_job_ends() {
     let spec = cluster.home().spec(&SPEC.replace("[400, 900]", "[400, 40_000]"));
     let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
     let now = || std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    let end = now() + 8;
+    let end = now() + 15;
     cluster.work(&["--grace", "2"], &[("SLURM_JOB_END_TIME", &end.to_string())]);
-    cluster.until_in_full_swing();
     assert_eq!(until_ended(cluster.last_worker()).code(), Some(75), "it leaves by itself before its work is done");
     assert!(now() <= end, "in time");
     cluster.until("it has handed back what it trained", |status| {
