@@ -220,7 +220,7 @@ mod tests {
             text(disguised.to_owned(), "cause").expect_err("it looks like another text");
         }
         assert!(asked("first/3").is_ok() && asked("a\u{1b}").is_err());
-        assert_eq!(shortened("sound 漢".to_owned(), 8), "sound …");
+        assert_eq!(shortened("sound 漢".to_owned(), 8), "sound…");
         assert_eq!(shown("a\n\u{1b}b"), "a\\n\\u{1b}b");
     }
 
