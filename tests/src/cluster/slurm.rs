@@ -167,9 +167,12 @@ impl Slurm {
     /// The command that starts a program as the second user.
     #[must_use]
     pub fn through_alice(&self) -> Vec<OsString> {
-        let mut words: Vec<OsString> =
-            vec!["env".into(), format!("HOME={}", self.folder.join(ALICE.0).display()).into()];
-        words.extend(setpriv(Uid::from_raw(ALICE.1), Gid::from_raw(ALICE.1)).map(Into::into));
+        self.through(ALICE)
+    }
+
+    fn through(&self, (name, id): (&str, u32)) -> Vec<OsString> {
+        let mut words = vec!["env".into(), format!("HOME={}", self.folder.join(name).display()).into()];
+        words.extend(setpriv(Uid::from_raw(id), Gid::from_raw(id)).map(Into::into));
         words
     }
 
@@ -191,19 +194,19 @@ impl Slurm {
         self.folder.join(ALICE.0)
     }
 
-    fn command_of(&self, (name, id): (&str, u32), program: &str) -> Command {
-        let mut command = as_user(Uid::from_raw(id), Gid::from_raw(id), program);
-        let home = self.folder.join(name);
-        command.env("HOME", &home).current_dir(home);
+    fn command_of(&self, user: (&str, u32), program: &str) -> Command {
+        let through = self.through(user);
+        let mut command = Command::new(&through[0]);
+        command.args(&through[1..]).arg(program).current_dir(self.folder.join(user.0));
         command
     }
 
-    /// Gives a folder to the second user.
+    /// Gives a file or a folder to the second user.
     ///
     /// # Panics
     /// If it is not there.
-    pub fn give_to_alice(&self, folder: &Path) {
-        chown(folder, Some(ALICE.1), Some(ALICE.1)).expect("root can give a folder away");
+    pub fn give_to_alice(&self, path: &Path) {
+        chown(path, Some(ALICE.1), Some(ALICE.1)).expect("root can give it away");
     }
 
     /// Starts the controller, with the state that an earlier one left.

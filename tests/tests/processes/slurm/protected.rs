@@ -1,7 +1,8 @@
 //! A coordinator with TLS on a machine of several users: the jobs of one user connect with her file, and nobody else can use it.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use biosweep_tests::cluster::QUICK_SPEC;
@@ -63,8 +64,7 @@ fn jobs_of_a_second_user_connect_with_her_file_and_a_third_user_is_refused() {
     // A file that she lets others read is refused for everyone, because it is a secret no more.
     let copy = path("shared.json");
     fs::copy(&file, &copy).expect("there is room");
-    chown(&copy, Some(fs::metadata(&hers).map(|hers| std::os::unix::fs::MetadataExt::uid(&hers)).expect("hers")), None)
-        .expect("root can give a file away");
+    slurm.give_to_alice(Path::new(&copy));
     fs::set_permissions(&copy, Permissions::from_mode(0o644)).expect("it is there");
     for (succeeded, printed) in
         [bob(&worker, &["--connection", &copy]), ended(slurm.alice(&worker).args(["--connection", &copy]))]
