@@ -30,10 +30,14 @@ deb: build ## Make a Debian package of the coordinator and command line into dis
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-TESTED := --workspace --bins --tests $(ALL_FEATURES)
-# What is built only to be tested once is optimised less.
+TESTED := --workspace --bins --tests --examples $(ALL_FEATURES)
+# With the examples, the dependencies have the features that they have for tests, and are not checked a second time.
+DOCUMENTED := --no-deps --document-private-items --lib --bins --examples
+# What is built only to be tested once is optimised less, and its lints are checked by the same compilation.
 ifeq ($(CI),true)
 export CARGO := $(CURDIR)/deploy/setup/once/cargo
+else
+CLIPPY := clippy
 endif
 
 # Many tests wait for processes and clocks, so there are more of them at a time than cores.
@@ -57,8 +61,8 @@ test-long: setup ## Run what takes too long for every change: simulations, 200 f
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
 	rustfmt --edition 2024 --check coordinator/store/src/sql/shared/*.rs # a macro names them, which cargo fmt does not follow
-	$(CARGO) clippy --release --locked --workspace --all-targets $(ALL_FEATURES) -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items $(ALL_FEATURES)
+	$(CLIPPY:%=$(CARGO) % --release --locked --workspace --all-targets $(ALL_FEATURES) -- --deny warnings)
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace $(DOCUMENTED) $(ALL_FEATURES)
 
 bench: build ## Measure updates per second, and trials per second of the coordinator
 	target/release/biosweep-worker bench --optimizer sgd

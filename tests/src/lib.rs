@@ -54,6 +54,15 @@ pub fn without_variables(command: &mut Command) {
     }
 }
 
+/// The name of a test in its test program, for a call of that program with this test alone.
+///
+/// # Panics
+/// If the function is in no module.
+#[must_use]
+pub fn name_of<T: Fn()>(_: &T) -> &'static str {
+    std::any::type_name::<T>().split_once("::").expect("a test is in a crate").1
+}
+
 /// A program of the workspace, in the target folder of the test.
 ///
 /// # Panics

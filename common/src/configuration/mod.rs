@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use self::checked::Checked;
 pub use self::key::TrialKey;
-pub use self::shape::{Convolution, Real, Shape, Skip};
+pub use self::shape::{Convolution, Procedure, Real, Shape, Skip};
 use crate::rules::Rule;
 use crate::settings::{Level, Setting, Value};
 use crate::vocabulary::dataset::DatasetRef;
@@ -36,6 +36,8 @@ pub struct Hyperparameters {
     pub feedback_alignment: f64,
     /// Factor of the standard deviation of fixed or first feedback weights.
     pub feedback_scale: f64,
+    /// γ: the size of the steps in which predictive coding finds its states.
+    pub inference_rate: f64,
     /// The number of the split into training and validation images.
     pub fold: u32,
     /// The seed. All randomness of the trajectory derives from it and the fold.
@@ -55,6 +57,7 @@ impl Default for Hyperparameters {
             decoder_learning_rate: 1e-3,
             feedback_alignment: 0.0,
             feedback_scale: 1.0,
+            inference_rate: 0.1,
             fold: 0,
             seed: 0,
         }
@@ -148,6 +151,7 @@ impl Configuration {
                 parameters_as: None,
                 convolution: Convolution::default(),
                 skip: Skip::default(),
+                procedure: Procedure::default(),
                 batch_size: 1,
                 optimizer: Optimizer::Adam,
                 eval_every: 1,
@@ -178,6 +182,11 @@ impl Configuration {
             Setting::SkipDensity => shape.skip.density = Real(value.real()?),
             Setting::SkipDecay => shape.skip.decay = Real(value.real()?),
             Setting::SkipSeed => shape.skip.seed = value.integer()?,
+            Setting::DecoderSteps => shape.procedure.decoder_steps = value.narrow()?,
+            Setting::DecoderOrder => shape.procedure.decoder_order = value.name()?,
+            Setting::DecoderActivation => shape.procedure.decoder_activation = value.name()?,
+            Setting::PcSolver => shape.procedure.pc_solver = value.name()?,
+            Setting::InferenceSteps => shape.procedure.inference_steps = value.narrow()?,
             Setting::BatchSize => shape.batch_size = value.narrow()?,
             Setting::Optimizer => shape.optimizer = value.name()?,
             Setting::EvalEvery => shape.eval_every = value.integer()?,
@@ -190,6 +199,7 @@ impl Configuration {
             Setting::DecoderLearningRate => hyper.decoder_learning_rate = value.real()?,
             Setting::FeedbackAlignment => hyper.feedback_alignment = value.real()?,
             Setting::FeedbackScale => hyper.feedback_scale = value.real()?,
+            Setting::InferenceRate => hyper.inference_rate = value.real()?,
             Setting::Fold => hyper.fold = value.narrow()?,
             Setting::Seed => hyper.seed = value.integer()?,
             Setting::EarlyStopStart => {
@@ -264,6 +274,11 @@ impl Configuration {
             Setting::SkipDensity => Value::Real(shape.skip.density.0),
             Setting::SkipDecay => Value::Real(shape.skip.decay.0),
             Setting::SkipSeed => Value::Integer(shape.skip.seed),
+            Setting::DecoderSteps => Value::Integer(shape.procedure.decoder_steps.into()),
+            Setting::DecoderOrder => name(shape.procedure.decoder_order.name()),
+            Setting::DecoderActivation => name(shape.procedure.decoder_activation.name()),
+            Setting::PcSolver => name(shape.procedure.pc_solver.name()),
+            Setting::InferenceSteps => Value::Integer(shape.procedure.inference_steps.into()),
             Setting::BatchSize => Value::Integer(shape.batch_size.into()),
             Setting::Optimizer => name(shape.optimizer.name()),
             Setting::EvalEvery => Value::Integer(shape.eval_every),
@@ -276,6 +291,7 @@ impl Configuration {
             Setting::DecoderLearningRate => Value::Real(hyper.decoder_learning_rate),
             Setting::FeedbackAlignment => Value::Real(hyper.feedback_alignment),
             Setting::FeedbackScale => Value::Real(hyper.feedback_scale),
+            Setting::InferenceRate => Value::Real(hyper.inference_rate),
             Setting::Fold => Value::Integer(hyper.fold.into()),
             Setting::Seed => Value::Integer(hyper.seed),
             Setting::EarlyStopStart => Value::Integer(stop.early_stop?.start),

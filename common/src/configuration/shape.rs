@@ -2,7 +2,9 @@
 
 use crate::rules::Rule;
 use crate::vocabulary::dataset::DatasetRef;
-use crate::vocabulary::{ActivationFunction, Network, Optimizer, ParametersAs};
+use crate::vocabulary::{
+    ActivationFunction, DecoderActivation, DecoderOrder, Network, Optimizer, ParametersAs, PcSolver,
+};
 
 /// The settings that must be equal for trajectories to train as lanes of one bundle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,8 @@ pub struct Shape {
     pub convolution: Convolution,
     /// The skip connections beyond those that the network's name implies.
     pub skip: Skip,
+    /// What a learning rule does in an update, for rules that have a choice.
+    pub procedure: Procedure,
     /// Images in one update.
     pub batch_size: u32,
     /// The optimiser.
@@ -65,6 +69,33 @@ pub struct Skip {
 impl Default for Skip {
     fn default() -> Self {
         Self { input: false, density: Real(0.3), decay: Real(1.0), seed: 0 }
+    }
+}
+
+/// What a learning rule does in an update; other rules ignore it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Procedure {
+    /// Updates of the decoders.
+    pub decoder_steps: u32,
+    /// When the decoders learn.
+    pub decoder_order: DecoderOrder,
+    /// The activation function of the decoders.
+    pub decoder_activation: DecoderActivation,
+    /// How predictive coding finds its states.
+    pub pc_solver: PcSolver,
+    /// Steps in which predictive coding finds its states.
+    pub inference_steps: u32,
+}
+
+impl Default for Procedure {
+    fn default() -> Self {
+        Self {
+            decoder_steps: 1,
+            decoder_order: DecoderOrder::Same,
+            decoder_activation: DecoderActivation::Same,
+            pc_solver: PcSolver::State,
+            inference_steps: 20,
+        }
     }
 }
 

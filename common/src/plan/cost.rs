@@ -100,6 +100,8 @@ struct Products {
     direct: f64,
     /// From each hidden layer to classes of its own.
     auxiliary: f64,
+    /// From each hidden layer through all later layers.
+    carried: f64,
 }
 
 impl Costs {
@@ -107,7 +109,7 @@ impl Costs {
     pub(crate) fn of(&mut self, shape: &Shape) -> f64 {
         let Shape { dataset, network, depth, hidden, parameters_as, convolution, skip, .. } = shape.clone();
         let structure = (dataset, network, depth, hidden, parameters_as, convolution, skip);
-        let Products { of_input, of_hidden, of_output, direct, auxiliary } =
+        let Products { of_input, of_hidden, of_output, direct, auxiliary, carried } =
             *self.0.entry(structure).or_insert_with(|| Products::of(shape));
         // Forward pass and weight gradients.
         let both = 2.0 * (of_input + of_hidden + of_output);
@@ -116,18 +118,26 @@ impl Costs {
             Errors::ThroughLayers => of_hidden + of_output,
             Errors::ThroughOutput => of_output,
             Errors::Direct => direct,
+            Errors::Inference => f64::from(shape.procedure.inference_steps) * 2.0 * (of_hidden + of_output),
             Errors::None => 0.0,
         };
         let with_decoders = match decoders {
             Decoders::None => 0.0,
             Decoders::OfHiddenLayers => of_hidden,
             Decoders::OfAllLayers => of_hidden + of_output,
+            Decoders::FromOutput => auxiliary,
         };
-        // A correction uses a decoder twice.
-        let of_corrections = 2.0 * with_decoders;
+        // A correction uses a decoder twice, unless the decoder is linear.
+        let of_corrections = match learned {
+            Learned::DifferenceDecoders | Learned::OutputDecoders => with_decoders,
+            _ => 2.0 * with_decoders,
+        };
+        let decoder_steps = f64::from(shape.procedure.decoder_steps);
         let of_learned = match (learned, errors) {
             (Learned::None, _) => 0.0,
-            (Learned::Decoders, _) => 3.0 * with_decoders,
+            (Learned::Decoders, _) => decoder_steps * 3.0 * with_decoders,
+            (Learned::DifferenceDecoders, _) => decoder_steps * 4.0 * with_decoders,
+            (Learned::OutputDecoders, _) => decoder_steps * (carried + 2.0 * with_decoders),
             (Learned::Feedback, Errors::Direct) => direct,
             (Learned::Feedback, _) => 0.0,
             (Learned::Auxiliary, _) => 3.0 * auxiliary,
@@ -152,14 +162,18 @@ impl Products {
         let mut products = Self::default();
         for layer in 1..=topology.output() {
             let positions = extents[layer].positions() as f64;
+            let mut of_layer = 0.0;
             for &source in topology.sources(layer) {
                 let (from, to) = (extents[source].channels as f64, extents[layer].channels as f64);
+                let product = if layer == topology.output() { from * to } else { positions * taps * from * to };
                 match (source, layer == topology.output()) {
-                    (0, _) => products.of_input += positions * taps * from * to,
-                    (_, false) => products.of_hidden += positions * taps * from * to,
-                    (_, true) => products.of_output += from * to,
+                    (0, _) => products.of_input += product,
+                    (_, false) => products.of_hidden += product,
+                    (_, true) => products.of_output += product,
                 }
+                of_layer += product;
             }
+            products.carried += (layer - 1) as f64 * of_layer;
             products.direct += (extents[layer].units() * classes) as f64;
             if layer < topology.output() {
                 products.auxiliary += (extents[layer].channels * classes) as f64;

@@ -1,6 +1,6 @@
 //! Back-propagation.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "bp",
@@ -8,6 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Rumelhart, Hinton and Williams 1986",
     summary: "errors return through the transposed forward weights",
     hyperparameters: &[],
+    networks: Networks::All,
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
     learned: Learned::None,

@@ -1,6 +1,6 @@
 //! Direct feedback alignment.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "dfa",
@@ -8,6 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Nøkland 2016",
     summary: "the error of the output goes to every layer directly, through fixed random weights",
     hyperparameters: &["feedback_scale"],
+    networks: Networks::All,
     errors: Errors::Direct,
     decoders: Decoders::None,
     learned: Learned::None,

@@ -1,6 +1,6 @@
 //! Direct feedback alignment whose feedback learns.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "dkp",
@@ -8,6 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Webster et al. 2021",
     summary: "errors go from the output to every hidden layer directly, through feedback weights that learn",
     hyperparameters: &["feedback_scale"],
+    networks: Networks::All,
     errors: Errors::Direct,
     decoders: Decoders::None,
     learned: Learned::Feedback,

@@ -1,6 +1,6 @@
 //! Direct random target projection.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "drtp",
@@ -8,6 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Frenkel et al. 2021",
     summary: "the label goes to every hidden layer directly, through fixed random weights",
     hyperparameters: &["feedback_scale"],
+    networks: Networks::All,
     errors: Errors::Direct,
     decoders: Decoders::None,
     learned: Learned::None,

@@ -1,6 +1,6 @@
 //! Feedback alignment.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -9,6 +9,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Lillicrap et al. 2016",
     summary: "errors return through fixed random weights",
     hyperparameters: &["feedback_alignment", "feedback_scale"],
+    networks: Networks::All,
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
     learned: Learned::None,

@@ -1,6 +1,6 @@
 //! Feedback alignment whose feedback learns as the forward weights do.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -9,6 +9,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Kolen and Pollack 1994, Akrout et al. 2019",
     summary: "errors return through feedback weights that learn as the forward weights do",
     hyperparameters: &["feedback_alignment", "feedback_scale"],
+    networks: Networks::All,
     errors: Errors::ThroughLayers,
     decoders: Decoders::None,
     learned: Learned::Feedback,

@@ -1,6 +1,6 @@
 //! Local errors: each hidden layer predicts the classes by itself.
 
-use super::{Decoders, Descriptor, Errors, Learned};
+use super::{Decoders, Descriptor, Errors, Learned, Networks};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "local",
@@ -8,6 +8,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     citation: "Nøkland and Eidnes 2019",
     summary: "every hidden layer predicts the classes through weights of its own and learns from its own error",
     hyperparameters: &[],
+    networks: Networks::All,
     errors: Errors::None,
     decoders: Decoders::None,
     learned: Learned::Auxiliary,

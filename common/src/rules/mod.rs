@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::vocabulary::diagnostics::Measure;
-use crate::vocabulary::{ActivationFunction, named_type};
+use crate::vocabulary::{ActivationFunction, Network, named_type};
 
 /// A learning rule, as everything but the engine knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Descriptor {
     pub summary: &'static str,
     /// The settings that this rule uses and not every rule does, by name.
     pub hyperparameters: &'static [&'static str],
+    /// The networks that the rule is defined for.
+    pub networks: Networks,
     /// The matrix products that carry errors backward.
     pub errors: Errors,
     /// The layers that have decoders.
@@ -33,6 +35,15 @@ pub struct Descriptor {
     pub colour: &'static str,
 }
 
+/// The networks that a rule is defined for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Networks {
+    /// All.
+    All,
+    /// Those without convolutions.
+    FullyConnected,
+}
+
 /// The matrix products that carry errors backward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Errors {
@@ -42,11 +53,13 @@ pub enum Errors {
     ThroughOutput,
     /// One from the output to each hidden layer.
     Direct,
+    /// In every step of inference, one for every layer above the first, and one that computes the layer anew.
+    Inference,
     /// None.
     None,
 }
 
-/// The layers that have decoders. A decoder maps a layer to its hidden sources.
+/// The layers that have decoders. A decoder maps a layer to its hidden sources, or the output to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoders {
     /// None.
@@ -55,6 +68,8 @@ pub enum Decoders {
     OfHiddenLayers,
     /// The hidden layers above the first, and the output layer.
     OfAllLayers,
+    /// The hidden layers; each decoder maps the output to its layer.
+    FromOutput,
 }
 
 /// The parameters beside the forward weights that learn, and the matrix products of that.
@@ -64,6 +79,11 @@ pub enum Learned {
     None,
     /// The decoders: three products each. The layer is computed from noisy sources, the decoder is used, its gradient is computed.
     Decoders,
+    /// The decoders: four products each. The layer is computed from noisy sources, the decoder is used, its gradient has two
+    /// parts.
+    DifferenceDecoders,
+    /// The decoders from the output: noise of each hidden layer is carried through all later layers; then two products each.
+    OutputDecoders,
     /// The feedback weights. Between layers their gradient is that of the forward weights and costs no product; from the output
     /// to each hidden layer it is one product.
     Feedback,
@@ -78,7 +98,7 @@ impl Errors {
         match self {
             Self::ThroughLayers => layer > 1,
             Self::ThroughOutput => layer == output,
-            Self::Direct | Self::None => false,
+            Self::Direct | Self::Inference | Self::None => false,
         }
     }
 }
@@ -91,6 +111,7 @@ impl Decoders {
             Self::None => 2..2,
             Self::OfHiddenLayers => 2..output,
             Self::OfAllLayers => 2..output + 1,
+            Self::FromOutput => 1..output,
         }
     }
 }
@@ -134,6 +155,9 @@ rules! {
     Dkp = dkp;
     Fwdtp = fwdtp;
     Local = local;
+    Ddtp = ddtp;
+    Ldrl = ldrl;
+    Pc = pc;
 }
 
 named_type!(Rule, "rule");
@@ -143,6 +167,15 @@ impl Rule {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.descriptor().name
+    }
+
+    /// Whether the rule is defined for a network.
+    #[must_use]
+    pub const fn trains(self, network: Network) -> bool {
+        match self.descriptor().networks {
+            Networks::All => true,
+            Networks::FullyConnected => !network.is_convolutional(),
+        }
     }
 
     /// Whether the rule has decoders.
@@ -156,7 +189,9 @@ impl Rule {
     pub fn has_diagnostic(self, measure: Measure, activation: ActivationFunction) -> bool {
         match measure {
             Measure::UpdateAngle | Measure::WeightNorm | Measure::UpdateNorm => true,
-            Measure::FeedbackAngle | Measure::ReconstructionError => self.descriptor().diagnostics.contains(&measure),
+            Measure::FeedbackAngle | Measure::ReconstructionError | Measure::DecoderAngle => {
+                self.descriptor().diagnostics.contains(&measure)
+            }
             Measure::DeadUnits => activation == ActivationFunction::Relu,
             Measure::SaturatedUnits => matches!(activation, ActivationFunction::Sigmoid | ActivationFunction::Tanh),
         }
@@ -176,7 +211,9 @@ pub fn in_words(holds: impl Fn(&Descriptor) -> bool) -> String {
 pub fn measured_in_words(measure: Measure) -> String {
     match measure {
         Measure::UpdateAngle | Measure::WeightNorm | Measure::UpdateNorm => "all rules".to_owned(),
-        Measure::FeedbackAngle | Measure::ReconstructionError => in_words(|rule| rule.diagnostics.contains(&measure)),
+        Measure::FeedbackAngle | Measure::ReconstructionError | Measure::DecoderAngle => {
+            in_words(|rule| rule.diagnostics.contains(&measure))
+        }
         Measure::DeadUnits => "the activation relu".to_owned(),
         Measure::SaturatedUnits => "the activations sigmoid, tanh".to_owned(),
     }
@@ -198,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_applies_to_some_rules_names_them() {
-        assert_eq!(in_words(|rule| rule.decoders != Decoders::None), "the rules dtp, sdtp, fwdtp");
+        assert_eq!(in_words(|rule| rule.decoders != Decoders::None), "the rules dtp, sdtp, fwdtp, ddtp, ldrl");
         assert_eq!(in_words(|rule| rule.errors == Errors::Direct), "the rules dfa, drtp, dkp");
     }
 }

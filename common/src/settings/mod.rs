@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::rules;
 use crate::rules::Rule;
-use crate::vocabulary::{ActivationFunction, Network, Optimizer, ParametersAs};
+use crate::vocabulary::{
+    ActivationFunction, DecoderActivation, DecoderOrder, Network, Optimizer, ParametersAs, PcSolver,
+};
 
 pub use assignment::{AssignmentError, assignment, assignments};
 pub use domain::{CUSTOM_DATA, Domain};
@@ -94,6 +96,7 @@ const fn count(min: u64) -> Domain {
     Domain::Integer { min, max: u32::MAX as u64 }
 }
 
+const STEPS: Domain = Domain::Integer { min: 1, max: 10_000 };
 const UPDATES: Domain = Domain::Integer { min: 1, max: 1 << 53 };
 const SEEDS: Domain = Domain::Integer { min: 0, max: i64::MAX as u64 };
 
@@ -202,6 +205,31 @@ settings! {
     SkipSeed {
         name: "skip_seed", level: Shape, domain: SEEDS, default: Some(Value::Integer(0)), only: LOGNORMAL,
     }
+    /// Updates of the decoders in one update, each with noise of its own.
+    DecoderSteps {
+        name: "decoder_steps", level: Shape, domain: STEPS, default: Some(Value::Integer(1)),
+        only: of_rules!("decoder_steps"),
+    }
+    /// Whether targets see the decoders as they were before the update, or after they have learned.
+    DecoderOrder {
+        name: "decoder_order", level: Shape, domain: Domain::Names(DecoderOrder::NAMES),
+        default: Some(Value::Name(DecoderOrder::Same.name().into())), only: of_rules!("decoder_order"),
+    }
+    /// Activation function of the decoders.
+    DecoderActivation {
+        name: "decoder_activation", level: Shape, domain: Domain::Names(DecoderActivation::NAMES),
+        default: Some(Value::Name(DecoderActivation::Same.name().into())), only: of_rules!("decoder_activation"),
+    }
+    /// How predictive coding finds its states.
+    PcSolver {
+        name: "pc_solver", level: Shape, domain: Domain::Names(PcSolver::NAMES),
+        default: Some(Value::Name(PcSolver::State.name().into())), only: of_rules!("pc_solver"),
+    }
+    /// Steps in which predictive coding finds its states.
+    InferenceSteps {
+        name: "inference_steps", level: Shape, domain: STEPS, default: Some(Value::Integer(20)),
+        only: of_rules!("inference_steps"),
+    }
     /// Images in one update.
     BatchSize {
         name: "batch_size", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
@@ -253,6 +281,11 @@ settings! {
         name: "feedback_scale", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1.0)),
         only: of_rules!("feedback_scale"),
     }
+    /// Size of the steps in which predictive coding finds its states.
+    InferenceRate {
+        name: "inference_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(0.1)),
+        only: of_rules!("inference_rate"),
+    }
     /// Number of the split into training and validation images.
     Fold {
         name: "fold", level: Lane, domain: Domain::Integer { min: 0, max: FOLDS - 1 },
@@ -287,7 +320,18 @@ impl Setting {
     /// Whether the setting was added when there were sweeps and exports without it.
     #[must_use]
     pub const fn is_later(self) -> bool {
-        matches!(self, Self::ParametersAs | Self::FeedbackAlignment | Self::FeedbackScale)
+        matches!(
+            self,
+            Self::ParametersAs
+                | Self::DecoderSteps
+                | Self::DecoderOrder
+                | Self::DecoderActivation
+                | Self::PcSolver
+                | Self::InferenceSteps
+                | Self::FeedbackAlignment
+                | Self::FeedbackScale
+                | Self::InferenceRate
+        )
     }
 
     /// Whether a value is left out of keys and digests: the default of a setting that was added later. Keys and digests of earlier

@@ -13,6 +13,9 @@ names! {
         FeedbackAngle = "feedback_angle",
         /// Mean squared error of a layer's decoder on its noisy sources, per unit, for rules with decoders.
         ReconstructionError = "reconstruction_error",
+        /// The angle in degrees between the derivatives of a decoder and the transposed derivatives of what it inverts, over the
+        /// images of a batch (Ernoult et al. 2022, Meulemans et al. 2020), for rules whose decoders learn them.
+        DecoderAngle = "decoder_angle",
         /// The Euclidean norm of a layer's weights.
         WeightNorm = "weight_norm",
         /// The Euclidean norm of a layer's weight change by the rule, at a step size of 1.

@@ -112,6 +112,36 @@ names! {
 }
 
 names! {
+    /// When the decoders of a rule learn.
+    DecoderOrder("decoder order") {
+        /// With the forward weights: targets come from the decoders as they were before the update.
+        Same = "same",
+        /// Before the targets are computed from them.
+        Before = "before",
+    }
+}
+
+names! {
+    /// The activation function of decoders.
+    DecoderActivation("decoder activation") {
+        /// The activation function of the hidden layers.
+        Same = "same",
+        /// The identity.
+        Linear = "linear",
+    }
+}
+
+names! {
+    /// How predictive coding finds its states.
+    PcSolver("solver of predictive coding") {
+        /// The states of all layers move at once.
+        State = "state",
+        /// The prediction errors move; states follow from them through the layers (error-based predictive coding).
+        Error = "error",
+    }
+}
+
+names! {
     /// The activation function of the hidden layers.
     ActivationFunction("activation") {
         /// max(0, z).
@@ -259,7 +289,7 @@ mod tests {
         let error = "backprop".parse::<Rule>().expect_err("not a rule");
         assert_eq!(
             error.to_string(),
-            "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp, brsf, drtp, kp, dkp, fwdtp, local"
+            "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp, brsf, drtp, kp, dkp, fwdtp, local, ddtp, ldrl, pc"
         );
     }
 }

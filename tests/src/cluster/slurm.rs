@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Gid, Pid, Uid, User};
 
 use crate::readers::{in_path, skipped};
-use crate::{unless_root, until, without_variables};
+use crate::{name_of, unless_root, until, without_variables};
 
 /// The variable with the folder of the cluster, inside the namespaces of a test.
 const FOLDER: &str = "BIOSWEEP_TEST_SLURM";
@@ -35,7 +35,7 @@ const CONFIGURATION: &str = include_str!("slurm.conf");
 /// the first process of the namespace, because it collects the processes whose parents have ended.
 const INSIDE: &str = "ip link set lo up && ip address add 10.213.0.1/32 dev lo && \"$0\" \"$@\"; exit $?";
 
-/// Starts this test again inside namespaces, on two cores, and waits for it. `test` is its name. Returns the cluster inside
+/// Starts this test again inside namespaces, on two cores, and waits for it. `test` is its function. Returns the cluster inside
 /// them, and `None` outside, where the test has nothing more to do.
 ///
 /// Without Slurm or without root, the test is skipped with a message; with `CI=true` it fails without Slurm.
@@ -43,7 +43,7 @@ const INSIDE: &str = "ip link set lo up && ip address add 10.213.0.1/32 dev lo &
 /// # Panics
 /// If the test inside fails, or the cluster does not start.
 #[must_use]
-pub fn isolated(test: &str) -> Option<Slurm> {
+pub fn isolated<T: Fn()>(test: &T) -> Option<Slurm> {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return Some(Slurm::start(folder.into()));
     }
@@ -61,7 +61,7 @@ pub fn isolated(test: &str) -> Option<Slurm> {
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "--net", "sh", "-c", INSIDE]);
     // The faults take as long on many cores, so the sweep must not be faster there.
     command.args(["taskset", "--cpu-list", &cores()]).arg(std::env::current_exe().expect("a test is a file"));
-    command.args(["--exact", test, "--nocapture"]);
+    command.args(["--exact", name_of(test), "--nocapture"]);
     without_variables(&mut command);
     command.env(FOLDER, folder.path()).env("TMPDIR", folder.path()).env("SLURM_CONF", folder.path().join("slurm.conf"));
     let output = command.stdin(Stdio::null()).output().expect("unshare starts");

@@ -3,6 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `access` | who may do what |
+//! | `batch` | workers on a batch system |
 //! | `commands` | the commands |
 //! | `data` | datasets |
 //! | `exports` | exports, read by the programs that people read them with |
@@ -10,10 +11,10 @@
 //! | `page` | the live page |
 //! | `peers` | peers of every kind |
 //! | `runs` | runs without and with faults |
-//! | `slurm` | workers on a Slurm cluster |
 //! | `sweeps` | sweeps and their stored results |
 
 mod access;
+mod batch;
 mod commands;
 mod data;
 mod exports;
@@ -21,5 +22,4 @@ mod machine;
 mod page;
 mod peers;
 mod runs;
-mod slurm;
 mod sweeps;

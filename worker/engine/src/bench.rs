@@ -4,7 +4,7 @@
 //! medians of the rounds.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::rules::{Errors, Learned, Rule};
+use biosweep_common::rules::{Decoders, Errors, Learned};
 use biosweep_data::{self as data, DataError, Part, Places};
 use biosweep_host::clock::Clock;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
     let split = data.split(hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters, 0)?;
     let mut learner = Learner::<f32>::new(shape, &data, std::slice::from_ref(hyperparameters))?;
-    let floor = Floor::new(&learner.model.architecture, shape.rule, i64::from(shape.batch_size))?;
+    let floor = Floor::new(&learner.model.architecture, shape)?;
 
     let updates_per_round = updates.div_ceil(ROUNDS).max(1);
     let clock = Clock::start();
@@ -111,7 +111,8 @@ struct Product {
 }
 
 impl Floor {
-    fn new(architecture: &Architecture, rule: Rule, rows: i64) -> Result<Self, TchError> {
+    fn new(architecture: &Architecture, shape: &Shape) -> Result<Self, TchError> {
+        let (rows, descriptor) = (i64::from(shape.batch_size), shape.rule.descriptor());
         let output = architecture.topology.output();
         let mut products = Vec::new();
         let matrix = |rows: i64, columns: i64| Tensor::f_randn([rows, columns], (Kind::Float, Device::Cpu));
@@ -138,7 +139,6 @@ impl Floor {
             add(z.shallow_clone(), &input, &weight.f_tr()?);
             add(matrix(outputs, inputs)?, &delta.f_tr()?, &input);
             let is_output = layer == output;
-            let descriptor = rule.descriptor();
             if descriptor.errors.leave(layer, output) {
                 add(error.shallow_clone(), &delta, &weight);
             }
@@ -162,19 +162,46 @@ impl Floor {
                 add(matrix(rows, outputs)?, &error, &classifier);
                 add(matrix(classes, outputs)?, &error.f_tr()?, &hidden);
             }
-            if descriptor.decoders.layers(output).contains(&layer) {
+            // Inference sends errors back through the layer, and computes it anew.
+            if descriptor.errors == Errors::Inference && layer > 1 {
+                for _ in 0..shape.procedure.inference_steps {
+                    add(error.shallow_clone(), &delta, &weight);
+                    add(z.shallow_clone(), &input, &weight.f_tr()?);
+                }
+            }
+            // Noise of each layer below is carried through this one.
+            if descriptor.learned == Learned::OutputDecoders {
+                for _ in 1..layer {
+                    add(z.shallow_clone(), &input, &weight.f_tr()?);
+                }
+            }
+            if descriptor.decoders == Decoders::FromOutput && !is_output {
+                let classes = architecture.classes() as i64;
+                let (decoder, error, to_layer) =
+                    (matrix(outputs, classes)?, matrix(rows, classes)?, matrix(rows, outputs)?);
+                // The target, the decoder's answer to noise, and its gradient.
+                add(to_layer.shallow_clone(), &error, &decoder.f_tr()?);
+                add(matrix(rows, outputs)?, &error, &decoder.f_tr()?);
+                add(matrix(outputs, classes)?, &to_layer.f_tr()?, &error);
+            } else if descriptor.decoders.layers(output).contains(&layer) {
                 let kernel_size = (architecture.kernel_size(layer) * architecture.kernel_size(layer)) as i64;
                 let (units, back) = (kernel_size * outputs, architecture.hidden_channels(layer) as i64);
                 let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);
-                // Decoder outputs for the activations and the target differences. If the decoder learns: its output for the
-                // noisy code; the noisy code; the decoder gradient.
-                let is_learned = descriptor.learned == Learned::Decoders;
-                for _ in 0..if is_learned { 3 } else { 2 } {
+                // Decoder outputs for the activations and the target differences; a linear decoder needs the differences alone.
+                // If the decoder learns: its output for the noisy code, or for noise; the noisy code; the decoder gradient, which
+                // has two parts in one product for decoders of differences.
+                let (decoded, gradient_rows) = match descriptor.learned {
+                    Learned::Decoders => (3, positions),
+                    Learned::DifferenceDecoders => (2, 2 * positions),
+                    _ => (2, 0),
+                };
+                for _ in 0..decoded {
                     add(matrix(positions, back)?, &unfolded, &decoder.f_tr()?);
                 }
-                if is_learned {
+                if gradient_rows > 0 {
                     add(z, &matrix(positions, inputs)?, &weight.f_tr()?);
-                    add(matrix(back, units)?, &matrix(positions, back)?.f_tr()?, &unfolded);
+                    let (errors, units) = (matrix(gradient_rows, back)?, matrix(gradient_rows, units)?);
+                    add(matrix(back, unfolded.size()[1])?, &errors.f_tr()?, &units);
                 }
             }
         }

@@ -14,7 +14,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use biosweep_common::configuration::{Convolution, Hyperparameters, NUMERICS_VERSION, Shape, Skip, StoppingRule};
+use biosweep_common::configuration::{
+    Convolution, Hyperparameters, NUMERICS_VERSION, Procedure, Shape, Skip, StoppingRule,
+};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 use biosweep_data::{self as data, Places};
@@ -40,7 +42,7 @@ fn curves() -> Vec<(String, f64)> {
     let digits = data::load(&Dataset::SyntheticDigits.into(), &Places::default()).expect("embedded");
     let mut points = Vec::new();
     for (rule_index, &rule) in Rule::ALL.iter().enumerate() {
-        for (network_index, &network) in Network::ALL.iter().enumerate() {
+        for (network_index, &network) in Network::ALL.iter().enumerate().filter(|(_, network)| rule.trains(**network)) {
             // The first curves were of five networks. A later network leaves the turns of these as they are.
             let turn = 5 * rule_index + network_index;
             let activation = ActivationFunction::ALL[turn % ActivationFunction::ALL.len()];
@@ -55,6 +57,7 @@ fn curves() -> Vec<(String, f64)> {
                 parameters_as: None,
                 convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
                 skip: Skip::default(),
+                procedure: Procedure::default(),
                 batch_size: 32,
                 optimizer,
                 eval_every: 9,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use biosweep_common::configuration::{Convolution, Hyperparameters, Real, Skip};
+use biosweep_common::configuration::{Convolution, Hyperparameters, Procedure, Real, Skip};
 use biosweep_common::network::extents::convolutional;
 use biosweep_common::network::topology::Topology;
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::extent::Extent;
-use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Optimizer};
+use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Optimizer, PcSolver};
 use biosweep_engine::architecture::Architecture;
 use biosweep_engine::kernels::handles::ViewMut;
 use biosweep_engine::kernels::scalar::Scalar;
@@ -17,9 +17,9 @@ use biosweep_engine::model::group::{AUXILIARY, Change, DECODER, FEEDBACK};
 use biosweep_engine::model::optimisers::LaneOptimisers;
 use biosweep_engine::model::parameters::Parameters;
 use biosweep_engine::model::{ForwardPass, Model};
-use biosweep_engine::rules::{self, Batch, Destination, StepContext};
+use biosweep_engine::rules::{self, Batch, Destination, LearningRule, StepContext};
 use biosweep_numeric::random::{Purpose, Stream};
-use tch::{Reduction, Tensor};
+use tch::{Reduction, TchError, Tensor};
 
 const ROWS: usize = 8;
 
@@ -76,23 +76,41 @@ fn pass<T: Scalar>(model: &Model<T>) -> (ForwardPass<T>, Vec<i64>) {
 
 /// A backward pass of a rule without noise, with these optimisers, or into the gradient buffers.
 fn backward<T: Scalar>(model: &mut Model<T>, rule: Rule, optimisers: Option<&mut LaneOptimisers<T>>) {
+    with_rule(model, rule, (Procedure::default(), &Hyperparameters::default()), optimisers, |rule, step| {
+        rule.backward(step)
+    });
+}
+
+/// The answer of a rule about a batch without noise.
+fn with_rule<T: Scalar, R>(
+    model: &mut Model<T>,
+    rule: Rule,
+    (procedure, hyperparameters): (Procedure, &Hyperparameters),
+    optimisers: Option<&mut LaneOptimisers<T>>,
+    ask: impl FnOnce(&mut dyn LearningRule<T>, &mut StepContext<'_, T>) -> Result<R, TchError>,
+) -> R {
     let _no_gradients = tch::no_grad_guard();
     let (mut pass, labels) = pass(model);
     let batch = Batch {
         labels: &labels,
         lane: 0,
         update: 1,
-        hyperparameters: &Hyperparameters::default(),
+        hyperparameters,
+        procedure,
         normal: &mut |_: Purpose, _: u64, numbers: ViewMut<'_, T>| fill(numbers, T::default()),
     };
     let mut learning = rules::new(rule, model, ROWS).expect("memory");
     let destination = optimisers.map_or(Destination::Gradients, Destination::Optimisers);
     let mut step = StepContext::new(model, &mut pass, batch, destination);
-    learning.backward(&mut step).expect("a backward pass");
+    ask(&mut *learning, &mut step).expect("an answer")
 }
 
 fn gradients<T: Scalar>(model: &mut Model<T>, rule: Rule) -> Gradients {
     backward(model, rule, None);
+    forward_gradients(model)
+}
+
+fn forward_gradients<T: Scalar>(model: &Model<T>) -> Gradients {
     let forward = &model.forward;
     let of_layer = |layer| {
         let exact = |numbers: &[T]| numbers.iter().map(|number| number.to_f64()).collect();
@@ -296,7 +314,7 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
         }
     };
     for &rule in Rule::ALL {
-        for &kind in Kind::ALL {
+        for &kind in Kind::ALL.iter().filter(|&&kind| rule.trains(kind)) {
             let mut plain = model::<f64>(rule, kind, ActivationFunction::Tanh, 3);
             backward(&mut plain, rule, None);
             let mut direct = model::<f64>(rule, kind, ActivationFunction::Tanh, 3);
@@ -448,6 +466,70 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let cosine = dot(left, right) / (dot(left, left) * dot(right, right)).sqrt();
         assert!(cosine > 0.999, "layer {layer}: cosine {cosine}");
+    }
+}
+
+/// The networks without convolutions.
+fn fully_connected() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| !kind.is_convolutional())
+}
+
+/// The gradients of predictive coding after this inference.
+fn coded(kind: Kind, pc_solver: PcSolver, (inference_steps, inference_rate): (u32, f64)) -> Gradients {
+    let mut model = model::<f64>(Rule::Pc, kind, ActivationFunction::Tanh, 3);
+    let procedure = Procedure { pc_solver, inference_steps, ..Procedure::default() };
+    let hyperparameters = Hyperparameters { inference_rate, ..Hyperparameters::default() };
+    with_rule(&mut model, Rule::Pc, (procedure, &hyperparameters), None, |rule, step| rule.backward(step));
+    forward_gradients(&model)
+}
+
+#[test]
+fn one_step_of_errors_is_a_share_of_back_propagation_in_the_first_layer() {
+    for kind in fully_connected() {
+        let propagated = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 3), Rule::Bp);
+        let rate = 0.1;
+        let coded_at = |rate: f64| coded(kind, PcSolver::Error, (1, rate));
+        let scaled = |layer: usize, rate: f64| -> Vec<f64> {
+            propagated[&(layer, "weight")].iter().map(|gradient| rate * gradient).collect()
+        };
+        let of_first = distance(&scaled(1, rate), &coded_at(rate)[&(1, "weight")]);
+        assert!(of_first < 1e-12, "{kind}: {of_first}");
+        // Above it, σ' and the inputs are those of states that have moved.
+        let of_second = |rate: f64| distance(&scaled(2, rate), &coded_at(rate)[&(2, "weight")]);
+        assert!(of_second(0.1) > 1e-4 && of_second(1e-6) < 1e-5, "{kind}: {} {}", of_second(0.1), of_second(1e-6));
+    }
+}
+
+#[test]
+fn both_solvers_of_predictive_coding_share_one_equilibrium() {
+    for kind in fully_connected() {
+        let by_states = coded(kind, PcSolver::State, (10_000, 0.1));
+        let by_errors = coded(kind, PcSolver::Error, (10_000, 0.1));
+        for (parameter, expected) in by_states {
+            let distance = distance(&expected, &by_errors[&parameter]);
+            assert!(distance < 1e-9, "{kind} {parameter:?}: {distance}");
+        }
+    }
+}
+
+/// A decoder that is the transposed derivative of what it inverts has the angle 0 to it, and its targets carry the gradient.
+#[test]
+fn a_decoder_of_the_output_that_is_transposed_weights_is_back_propagation_of_the_last_layer() {
+    for rule in [Rule::Ldrl, Rule::Ddtp] {
+        let mut model = model::<f64>(rule, Kind::Nn, ActivationFunction::Tanh, 1);
+        let (weight, decoder) = (model.forward.weight(0, 2), if rule == Rule::Ldrl { 2 } else { 1 });
+        let transposed: Vec<f64> =
+            (0..12).flat_map(|unit| (0..10).map(move |class| class * 12 + unit)).map(|at| weight[at]).collect();
+        model.group_mut(DECODER).set_weight(0, decoder, &transposed);
+        let own = (Procedure::default(), &Hyperparameters::default());
+        let angles = with_rule(&mut model, rule, own, None, |rule, step| rule.decoder_angles(step));
+        assert!(matches!(angles[..], [(layer, angle)] if layer == decoder && angle < 1e-5), "{rule}: {angles:?}");
+        let targeted = gradients(&mut model, rule);
+        let propagated = gradients(&mut self::model::<f64>(Rule::Bp, Kind::Nn, ActivationFunction::Tanh, 1), Rule::Bp);
+        // δ = 2 η times that of back-propagation.
+        let expected: Vec<f64> = propagated[&(1, "weight")].iter().map(|gradient| 0.2 * gradient).collect();
+        let distance = distance(&expected, &targeted[&(1, "weight")]);
+        assert!(distance < 1e-12, "{rule}: {distance}");
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
-use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
+use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Procedure, Shape, Skip, StoppingRule};
 use biosweep_common::results::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::diagnostics::Measure;
-use biosweep_common::vocabulary::{self, ActivationFunction, Network, Optimizer};
+use biosweep_common::vocabulary::{
+    self, ActivationFunction, DecoderActivation, DecoderOrder, Network, Optimizer, PcSolver,
+};
 use biosweep_data::{self as data, Dataset, Places};
 use biosweep_engine::checkpoint;
 use biosweep_engine::torch::device::Device;
@@ -33,6 +35,7 @@ fn shape(rule: Rule) -> Shape {
         parameters_as: None,
         convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
         skip: Skip::default(),
+        procedure: Procedure::default(),
         batch_size: 64,
         optimizer: Optimizer::Adam,
         eval_every: 40,
@@ -95,7 +98,7 @@ fn curve(outcome: &LaneOutcome) -> &[CurvePoint] {
 #[test]
 fn a_trajectory_has_the_same_curve_to_the_last_bit_alone_or_in_a_bundle_with_a_lane_that_leaves_early() {
     for &rule in Rule::ALL {
-        for &network in Network::ALL {
+        for &network in Network::ALL.iter().filter(|&&network| rule.trains(network)) {
             let depth = if network.is_convolutional() { 2 } else { 3 };
             let shape = || Shape { network, depth, eval_every: 4, batch_size: 32, convolution: slim(), ..shape(rule) };
             let alone = run(shape(), vec![job(1, 12)]);
@@ -116,6 +119,28 @@ fn fixed_decoders_are_decoders_that_learn_at_the_rate_zero() {
         still.hyperparameters.decoder_learning_rate = 0.0;
         let trained = run(Shape { network, ..shape(Rule::Dtp) }, vec![still]);
         assert_eq!(run(Shape { network, ..shape(Rule::Fwdtp) }, vec![job(1, 80)]), trained, "{network}");
+    }
+}
+
+#[test]
+fn decoders_that_learn_first_and_states_that_are_errors_go_on_from_checkpoints_too() {
+    let before = Procedure { decoder_steps: 3, decoder_order: DecoderOrder::Before, ..Procedure::default() };
+    let linear = Procedure { decoder_activation: DecoderActivation::Linear, ..before };
+    let errors = Procedure { pc_solver: PcSolver::Error, inference_steps: 5, ..Procedure::default() };
+    for (rule, procedure) in [
+        (Rule::Dtp, before),
+        (Rule::Dtp, linear),
+        (Rule::Sdtp, before),
+        (Rule::Ddtp, before),
+        (Rule::Ldrl, before),
+        (Rule::Pc, errors),
+    ] {
+        let shape = |procedure| Shape { network: Network::Dn, procedure, eval_every: 6, ..shape(rule) };
+        let whole = run(shape(procedure), vec![job(1, 12)]);
+        let resumed = interrupted(&shape(procedure), &job(1, 12), &[], 7);
+        assert_eq!(run(shape(procedure), vec![job(0, 6), resumed])[1], whole[0], "{rule} {procedure:?}");
+        let usual = run(shape(Procedure::default()), vec![job(1, 12)]);
+        assert_ne!(curve(&usual[0]), curve(&whole[0]), "{rule} {procedure:?} has no effect");
     }
 }
 
@@ -174,6 +199,8 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
         for point in of(Measure::UpdateAngle) {
             match (rule, point.layer) {
                 (Rule::Bp, _) => assert!(point.value < 0.1, "{point:?}"),
+                // Its inputs are states, which have moved.
+                (Rule::Pc, 4) => assert!(point.value < 90.0, "{rule} {point:?}"),
                 // The output layer trains on its own error, unless targets reach it.
                 (_, 4) => assert!(point.value < 0.1, "{rule} {point:?}"),
                 (Rule::Usf | Rule::Frsf | Rule::Brsf, _) => assert!(point.value < 90.0, "{rule} {point:?}"),
@@ -184,9 +211,17 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
         }
         let has_feedback = rule.descriptor().diagnostics.contains(&Measure::FeedbackAngle);
         assert_eq!(of(Measure::FeedbackAngle).count(), if has_feedback { 2 * 3 } else { 0 }, "{rule}");
-        let has_losses = rule.descriptor().diagnostics.contains(&Measure::ReconstructionError);
-        let decoders = if has_losses { rule.descriptor().decoders.layers(4).len() } else { 0 };
-        assert_eq!(of(Measure::ReconstructionError).count(), 2 * decoders, "{rule}");
+        for measure in [Measure::ReconstructionError, Measure::DecoderAngle] {
+            let has_it = rule.descriptor().diagnostics.contains(&measure);
+            let decoders = if has_it { rule.descriptor().decoders.layers(4).len() } else { 0 };
+            assert_eq!(of(measure).count(), 2 * decoders, "{rule} {measure}");
+        }
+        for layer in 1..=4 {
+            // Decoders learn derivatives with time.
+            let angles: Vec<f64> =
+                of(Measure::DecoderAngle).filter(|point| point.layer == layer).map(|point| point.value).collect();
+            assert!(angles.is_sorted_by(|before, after| before > after), "{rule} layer {layer}: {angles:?}");
+        }
         assert_eq!((of(Measure::DeadUnits).count(), of(Measure::SaturatedUnits).count()), (2 * 3, 0), "{rule}");
         assert!(of(Measure::WeightNorm).all(|point| point.value > 0.0));
         let (_, diagnostics) = measured(ActivationFunction::Tanh, &[Measure::SaturatedUnits]);
@@ -313,7 +348,7 @@ fn interrupted(shape: &Shape, job: &LaneJob, measures: &[Measure], at: u64) -> L
 #[test]
 fn a_trajectory_taken_up_from_checkpoints_has_the_same_curve_to_the_last_bit() {
     for &rule in Rule::ALL {
-        for &network in Network::ALL {
+        for &network in Network::ALL.iter().filter(|&&network| rule.trains(network)) {
             let depth = if network.is_convolutional() { 2 } else { 3 };
             // An epoch of 12,000 images less the validation part is 20 batches of 500.
             let shape = Shape {

@@ -1,6 +1,6 @@
 //! `biosweep-worker bench`: updates per second, and those of the bare matrix products of the same update.
 
-use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
+use biosweep_common::configuration::{Convolution, Hyperparameters, Procedure, Shape, Skip};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 use biosweep_engine::bench;
@@ -53,6 +53,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
         parameters_as: None,
         convolution: Convolution::default(),
         skip: Skip::default(),
+        procedure: Procedure::default(),
         batch_size: args.batch,
         optimizer: args.optimizer,
         eval_every: 390,

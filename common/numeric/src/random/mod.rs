@@ -34,6 +34,8 @@ pub enum Purpose {
     SignFlips,
     /// The initial weights of a layer's own classifier.
     Auxiliary(u32),
+    /// The noise on the activations of a layer.
+    LayerNoise(u32),
 }
 
 /// Random numbers for one purpose at one step.
@@ -58,6 +60,7 @@ impl Stream {
             Purpose::PixelNoise => (7, 0),
             Purpose::SignFlips => (8, 0),
             Purpose::Auxiliary(layer) => (9, layer),
+            Purpose::LayerNoise(layer) => (10, layer),
         };
         let mut hasher = blake3::Hasher::new_derive_key("biosweep random stream 1");
         hasher.update(&seed.to_le_bytes());

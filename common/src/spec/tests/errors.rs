@@ -84,7 +84,7 @@ fn an_error_about_an_unknown_or_unused_key_says_where_it_belongs() {
         ),
         (
             "depth = 1\nwarp = 1e-3",
-            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, parameters_as, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, feedback_alignment, feedback_scale, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, parameters_as, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, decoder_steps, decoder_order, decoder_activation, pc_solver, inference_steps, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, feedback_alignment, feedback_scale, inference_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\nchannel_multiplier = 16",
@@ -100,7 +100,7 @@ fn an_error_about_an_unknown_or_unused_key_says_where_it_belongs() {
         ),
         (
             "depth = 1\ntarget_step = [0.1, 0.2]",
-            "8:15: grid.target_step: the axis `target_step` has no effect on some trials of this block: it applies to the rules dtp, sdtp, fwdtp; put trials with another `rule` into a separate block",
+            "8:15: grid.target_step: the axis `target_step` has no effect on some trials of this block: it applies to the rules dtp, sdtp, fwdtp, ddtp, ldrl; put trials with another `rule` into a separate block",
         ),
         (
             "depth = 1\nskip_input = true\n[[block]]\nnetwork = \"nn\"",
@@ -130,8 +130,39 @@ fn an_error_about_an_unknown_or_unused_key_says_where_it_belongs() {
 }
 
 #[test]
+fn an_error_about_values_that_have_no_meaning_together_says_what_is_possible() {
+    let of = |lines: &str| format!("name = \"a\"\n[data]\ndataset = \"mnist\"\n[grid]\ndepth = 2\n{lines}\n");
+    for (lines, expected) in [
+        (
+            "rule = [\"bp\", \"pc\"]\nnetwork = [\"nn\", \"convnet\"]",
+            "7:11: grid.network: the rule pc is not defined for the networks convnet, dense_convnet; use one of nn, dn, \
+             lognormal, readout, residual, or exclude these points: exclude = [{ rule = \"pc\", network = [\"convnet\", \
+             \"dense_convnet\"] }]",
+        ),
+        (
+            "rule = \"dtp\"\nnetwork = \"nn\"\ndecoder_steps = [1, 5]",
+            "8:17: grid.decoder_steps: decoders that learn with the forward weights (decoder_order = \"same\") take one step in \
+             an update; set decoder_order = \"before\", or decoder_steps = 1",
+        ),
+        (
+            "rule = \"ddtp\"\nnetwork = \"nn\"\nnoise_std = [0, 0.1]",
+            "8:13: grid.noise_std: the decoders of ddtp learn from noise, and `noise_std` is 0; set noise_std above 0",
+        ),
+    ] {
+        assert_eq!(error_text(&of(lines), Format::Toml), expected);
+    }
+    for lines in [
+        "rule = [\"bp\", \"pc\"]\nnetwork = [\"nn\", \"convnet\"]\nexclude = [{ rule = \"pc\", network = \"convnet\" }]",
+        "rule = \"dtp\"\nnetwork = \"nn\"\ndecoder_steps = { from = 1, to = 5 }\ndecoder_order = \"before\"",
+        "network = \"nn\"\ndecoder_steps = 5\n[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"ldrl\"\ndecoder_order = \"before\"",
+    ] {
+        SweepSpec::parse(&of(lines), Format::Toml, "a").unwrap_or_else(|errors| panic!("{errors}"));
+    }
+}
+
+#[test]
 fn an_error_in_a_measure_lists_the_measures() {
-    const ALL: &str = "update_angle, feedback_angle, reconstruction_error, weight_norm, update_norm, dead_units, \
+    const ALL: &str = "update_angle, feedback_angle, reconstruction_error, decoder_angle, weight_norm, update_norm, dead_units, \
                        saturated_units";
     check(&[
         (
@@ -329,7 +360,7 @@ fn an_error_in_the_whole_file_says_where_to_start() {
         ("", "4:2: grid: `depth` is missing; add a line such as depth = 5 under [grid]"),
         (
             "depth = 1\nblock = []",
-            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, parameters_as, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, feedback_alignment, feedback_scale, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, parameters_as, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, decoder_steps, decoder_order, decoder_activation, pc_solver, inference_steps, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, feedback_alignment, feedback_scale, inference_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\n[block]\nseed = 1",

@@ -47,9 +47,9 @@ fn csv_has_the_documented_columns_and_empty_fields_for_settings_that_do_not_appl
     assert_eq!(
         lines[0],
         "trial,key,status,dataset,network,rule,activation,depth,hidden,parameters_as,channel_multiplier,downsample_after,\
-         skip_input,skip_density,skip_decay,skip_seed,batch_size,optimizer,eval_every,\
+         skip_input,skip_density,skip_decay,skip_seed,decoder_steps,decoder_order,decoder_activation,pc_solver,inference_steps,batch_size,optimizer,eval_every,\
          learning_rate,weight_decay,momentum,nesterov,target_step,noise_std,decoder_learning_rate,feedback_alignment,feedback_scale,\
-         fold,seed,\
+         inference_rate,fold,seed,\
          early_stop_start,early_stop_patience,max_updates,validation_accuracy,test_accuracy,best_update,updates,\
          attempts,worker,seconds,reused_from,device,cpu_class,libtorch,\
          classes,train_images,validation_images,test_images"
@@ -58,14 +58,14 @@ fn csv_has_the_documented_columns_and_empty_fields_for_settings_that_do_not_appl
     assert_eq!(
         lines[1],
         format!(
-            "0,{key},completed,mnist,dn,dtp,relu,5,128,,,,false,,,,128,adam,390,0.001,0.00001,,,0.1,0.1,0.001,,,0,0,,,3900,\
+            "0,{key},completed,mnist,dn,dtp,relu,5,128,,,,false,,,,1,same,same,,,128,adam,390,0.001,0.00001,,,0.1,0.1,0.001,,,,0,0,,,3900,\
              0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5,,cpu,avx2,2.11.0,10,50000,10000,10000"
         )
     );
     assert_eq!(
         lines[2],
         format!(
-            "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,,128,adam,390,0.001,{},,,,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,,cpu,avx2,2.11.0,10,50000,10000,10000",
+            "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,,,,,,,128,adam,390,0.001,{},,,,,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,,cpu,avx2,2.11.0,10,50000,10000,10000",
             two_results()[1].point[&Setting::WeightDecay].to_string().replace("1e-5", "0.00001")
         )
     );
@@ -93,7 +93,7 @@ fn jsonl_has_the_same_columns_with_null_for_settings_that_do_not_apply() {
 fn every_real_number_reads_back_exactly() {
     for number in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 1e-5, 0.9771, f64::MAX] {
         let text = written(Format::Csv, &[completed("bp", "nn", 5, number, number)]);
-        let field = text.lines().nth(1).expect("a row").split(',').nth(33).expect("a field");
+        let field = text.lines().nth(1).expect("a row").split(',').nth(39).expect("a field");
         assert!(field.len() < 25, "no long row of zeros: {field}");
         assert_eq!(field.parse::<f64>().map(f64::to_bits), Ok(number.to_bits()));
         let text = written(Format::Jsonl, &[completed("bp", "nn", 5, number, number)]);

@@ -9,6 +9,7 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
 use biosweep_proto::v1::workers_client::WorkersClient;
+use biosweep_tests::name_of;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -124,7 +125,7 @@ async fn heartbeats(out: mpsc::Sender<v1::WorkerMessage>) {
 pub(crate) fn process(url: &str) -> Child {
     let program = std::env::current_exe().expect("a test is a file");
     let mut command = Command::new(program);
-    command.args(["--exact", "page::worker::is_the_process_of_a_worker_if_told_so"]).env(URL, url);
+    command.args(["--exact", name_of(&is_the_process_of_a_worker_if_told_so)]).env(URL, url);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 

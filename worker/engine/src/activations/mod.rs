@@ -28,6 +28,7 @@ use crate::kernels::pool_and_unfold::{PoolAndUnfold, pool_and_unfold, pool_and_u
 use crate::kernels::rows::{ChannelCopy, UpsampleAdd, copy_channels, upsample_add};
 use crate::kernels::scalar::Scalar;
 use crate::kernels::transfer::fill;
+use crate::kernels::weights::assign;
 
 const SEPARATE_STORAGES: &str = "a layer and the copies of it are in separate storages";
 
@@ -119,6 +120,13 @@ impl<T: Scalar> Activations<T> {
     #[must_use]
     pub fn column_ranges(&self, reader: usize) -> &[ColumnRange] {
         &self.column_ranges[reader - 1]
+    }
+
+    /// The values of other activations of the same network and batch size.
+    pub fn assign(&mut self, others: &Self) {
+        for (storage, other) in self.storages.iter_mut().zip(&others.storages) {
+            assign(storage.buffer.whole_mut(), other.buffer.whole());
+        }
     }
 
     /// Sets all values to zero.

@@ -64,8 +64,11 @@ pub fn activation_difference<T: Scalar>(
     Ok(())
 }
 
-/// h = σ(z), in place.
-fn activate(activation: ActivationFunction, z: &Tensor) -> Result<(), TchError> {
+/// z ← σ(z).
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn activate(activation: ActivationFunction, z: &Tensor) -> Result<(), TchError> {
     match activation {
         ActivationFunction::Relu => z.f_relu_out(z),
         ActivationFunction::Sigmoid => z.f_sigmoid_out(z),

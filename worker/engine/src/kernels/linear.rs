@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use biosweep_numeric::vector::wide;
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::buffer::Buffer;
 use super::handles::{Rows, ViewMut};
@@ -62,6 +62,30 @@ pub fn identity(mode: WriteMode, output: &Tensor, input: &Tensor) -> Result<(), 
     }
 }
 
+/// values ← factor · values.
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn multiply(values: &Tensor, factor: f64) -> Result<(), TchError> {
+    values.f_mul_scalar_out(values, factor).map(drop)
+}
+
+/// values ← values − others.
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn subtract(values: &Tensor, others: &Tensor) -> Result<(), TchError> {
+    values.f_sub_out(values, others).map(drop)
+}
+
+/// Σ left · right over all values.
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn inner_product(left: &Tensor, right: &Tensor) -> Result<f64, TchError> {
+    left.f_mul(right)?.f_sum(Kind::Double)?.f_double_value(&[])
+}
+
 /// ΔW = inputᵀ · δ, or ΔW += inputᵀ · δ, [in, out], for one weight slice.
 pub fn weight_gradient(
     mode: WriteMode,
@@ -100,7 +124,7 @@ impl<T: Scalar> Multiples<T> {
             self.buffer = Buffer::zeros(rows * columns)?;
         }
         let multiple = &mut self.buffer.slice_mut()[..rows * columns];
-        multiply(multiple, &values.buffer.slice()[start..], (columns, stride), T::from_f64(factor));
+        multiply_rows(multiple, &values.buffer.slice()[start..], (columns, stride), T::from_f64(factor));
         let view = match self.views.entry((rows, columns)) {
             Entry::Occupied(view) => view.into_mut(),
             Entry::Vacant(place) => place.insert(self.buffer.matrix(0, rows, columns, columns)?),
@@ -110,7 +134,7 @@ impl<T: Scalar> Multiples<T> {
 }
 
 wide! {
-    fn multiply<T: Scalar>(products: &mut [T], values: &[T], (columns, stride): (usize, usize), factor: T) {
+    fn multiply_rows<T: Scalar>(products: &mut [T], values: &[T], (columns, stride): (usize, usize), factor: T) {
         for (products, values) in products.chunks_exact_mut(columns).zip(values.chunks(stride)) {
             products.iter_mut().zip(values).for_each(|(product, &value)| *product = factor * value);
         }

@@ -1,4 +1,4 @@
-//! Operations on rows: concatenate, upsample-add, copy, add noise, subtract, squared error, clear padding.
+//! Operations on rows: concatenate, upsample-add, copy, add noise, subtract, combine, squared error, clear padding.
 
 use biosweep_numeric::vector::wide;
 
@@ -69,6 +69,27 @@ pub fn add_noise<T: Scalar>(hidden: RowsMut<'_, T>, noise: View<'_, T>, std: T) 
 pub fn subtract_from<T: Scalar>(values: RowsMut<'_, T>, minuend: Rows<'_, T>) {
     assert_eq!(values.strided_rows, minuend.strided_rows, "the rows of both operands");
     subtract_slice(values.buffer.slice_mut(), minuend.buffer.slice(), values.strided_rows);
+}
+
+/// output ← a · left + b · right. All have the same rows.
+pub fn combine<T: Scalar>(output: RowsMut<'_, T>, (a, left): (T, Rows<'_, T>), (b, right): (T, Rows<'_, T>)) {
+    let strided_rows = output.strided_rows;
+    assert_eq!((strided_rows, strided_rows), (left.strided_rows, right.strided_rows), "the rows of all operands");
+    let (left, right) = (left.buffer.slice(), right.buffer.slice());
+    combine_slice(output.buffer.slice_mut(), (a, left), (b, right), strided_rows);
+}
+
+/// values ← values + factor · (left − right). All have the same rows.
+pub fn add_difference<T: Scalar>(values: RowsMut<'_, T>, factor: T, left: Rows<'_, T>, right: Rows<'_, T>) {
+    let strided_rows = values.strided_rows;
+    assert_eq!((strided_rows, strided_rows), (left.strided_rows, right.strided_rows), "the rows of all operands");
+    add_difference_slice(values.buffer.slice_mut(), factor, left.buffer.slice(), right.buffer.slice(), strided_rows);
+}
+
+/// values ← values + share · (goal − values). Both have the same rows.
+pub fn approach<T: Scalar>(values: RowsMut<'_, T>, share: T, goal: Rows<'_, T>) {
+    assert_eq!(values.strided_rows, goal.strided_rows, "the rows of both operands");
+    approach_slice(values.buffer.slice_mut(), share, goal.buffer.slice(), values.strided_rows);
 }
 
 /// Σ (left − right)². Both have the same rows.
@@ -144,6 +165,35 @@ wide! {
         for start in strided_rows.starts() {
             let row = start..start + strided_rows.length;
             values[row.clone()].iter_mut().zip(&minuend[row]).for_each(|(value, &minuend)| *value = minuend - *value);
+        }
+    }
+}
+
+wide! {
+    fn combine_slice<T: Scalar>(output: &mut [T], (a, left): (T, &[T]), (b, right): (T, &[T]), strided_rows: &StridedRows) {
+        for start in strided_rows.starts() {
+            let row = start..start + strided_rows.length;
+            let pairs = left[row.clone()].iter().zip(&right[row.clone()]);
+            output[row].iter_mut().zip(pairs).for_each(|(output, (&left, &right))| *output = a * left + b * right);
+        }
+    }
+}
+
+wide! {
+    fn add_difference_slice<T: Scalar>(values: &mut [T], factor: T, left: &[T], right: &[T], strided_rows: &StridedRows) {
+        for start in strided_rows.starts() {
+            let row = start..start + strided_rows.length;
+            let pairs = left[row.clone()].iter().zip(&right[row.clone()]);
+            values[row].iter_mut().zip(pairs).for_each(|(value, (&left, &right))| *value += factor * (left - right));
+        }
+    }
+}
+
+wide! {
+    fn approach_slice<T: Scalar>(values: &mut [T], share: T, goal: &[T], strided_rows: &StridedRows) {
+        for start in strided_rows.starts() {
+            let row = start..start + strided_rows.length;
+            values[row.clone()].iter_mut().zip(&goal[row]).for_each(|(value, &goal)| *value += share * (goal - *value));
         }
     }
 }

@@ -157,6 +157,19 @@ impl ParameterGroup {
         Self { name: DECODER, first: 2, specs, law, change }
     }
 
+    /// Decoders from the output to every unit of layers 1 to L, from N(0, 1/classes), without biases.
+    #[must_use]
+    pub fn output_decoders(architecture: &Architecture, change: Change) -> Self {
+        let of_layer = |layer| {
+            let (inputs, outputs) = (InputSpec::block(architecture.classes(), 1), architecture.channels(layer));
+            let row_ranges = kernel_row_ranges(&inputs);
+            ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: false }
+        };
+        let specs = architecture.topology.hidden().map(of_layer).collect();
+        let law = Law { purpose: Purpose::Decoder, gain: Gain::One, first_draw: FirstDraw::plain };
+        Self { name: DECODER, first: 1, specs, law, change }
+    }
+
     /// Classifiers of layers 1 to L: from the channels of a layer to the classes, drawn as the output layer is.
     #[must_use]
     pub fn classifiers(architecture: &Architecture, change: Change) -> Self {

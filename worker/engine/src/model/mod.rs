@@ -22,7 +22,7 @@ use tch::TchError;
 
 use self::group::{Change, FirstDraw, Gain, Group, Law, ParameterGroup, forward_spec};
 use self::parameters::Parameters;
-pub use self::pass::ForwardPass;
+pub use self::pass::{ForwardPass, LayerValues};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::transfer::{draw_normal, fill};

@@ -35,6 +35,14 @@ impl<T: Scalar> LaneOptimisers<T> {
         Ok(Self(all))
     }
 
+    /// The optimiser of one group alone.
+    ///
+    /// # Errors
+    /// Memory allocation fails.
+    pub fn of_group(model: &Model<T>, name: &'static str, config: OptimiserConfig) -> Result<Self, TchError> {
+        Ok(Self(vec![(name, Optimiser::new(config, model.group(name).lane_length())?)]))
+    }
+
     /// The optimiser of these parameters, if they learn, mutable.
     #[must_use]
     pub fn find_mut(&mut self, name: &str) -> Option<&mut Optimiser<T>> {

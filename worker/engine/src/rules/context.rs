@@ -1,17 +1,18 @@
 //! The context of one update: everything that a learning rule computes from, and the destination of its gradients.
 
-use biosweep_common::configuration::Hyperparameters;
+use biosweep_common::configuration::{Hyperparameters, Procedure};
+use biosweep_common::vocabulary::{ActivationFunction, DecoderActivation, DecoderOrder};
 use biosweep_numeric::random::Purpose;
 use tch::{TchError, Tensor};
 
-use super::machinery::gradient::{self, learn_layer};
+use super::machinery::gradient::{self, Biases, learn_layer};
 use crate::activations::Activations;
 use crate::kernels::handles::{Matrix, Rows, ViewMut};
 use crate::kernels::loss::{one_hot, scaled};
 use crate::kernels::scalar::Scalar;
 use crate::kernels::weights::assign;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
-use crate::model::{ForwardPass, Model};
+use crate::model::{ForwardPass, LayerValues, Model};
 use crate::optim::Optimiser;
 
 /// The context of one update of one lane, after the forward pass of a batch.
@@ -31,6 +32,8 @@ pub struct StepContext<'a, T> {
     pub update: u64,
     /// The hyperparameters of the lane.
     pub hyperparameters: &'a Hyperparameters,
+    /// What the rule does in an update.
+    pub procedure: Procedure,
     /// The mean loss of the batch, before the update.
     pub loss: f64,
     normal: &'a mut Normal<'a, T>,
@@ -47,6 +50,8 @@ pub struct Batch<'a, T> {
     pub update: u64,
     /// The hyperparameters of the lane.
     pub hyperparameters: &'a Hyperparameters,
+    /// What the rule does in an update.
+    pub procedure: Procedure,
     /// The random numbers of the lane.
     pub normal: &'a mut Normal<'a, T>,
 }
@@ -71,12 +76,12 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         batch: Batch<'a, T>,
         mut destination: Destination<'a, T>,
     ) -> Self {
-        let Batch { labels, lane, update, hyperparameters, normal } = batch;
+        let Batch { labels, lane, update, hyperparameters, procedure, normal } = batch;
         if let Some(optimiser) = destination.optimiser(FORWARD) {
             optimiser.begin();
         }
         let loss = pass.loss(labels);
-        Self { model, pass, labels, lane, update, hyperparameters, loss, normal, destination }
+        Self { model, pass, labels, lane, update, hyperparameters, procedure, loss, normal, destination }
     }
 
     /// The hidden layers, 1 to L.
@@ -114,6 +119,29 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         one_hot(self.labels, self.model.architecture.classes(), T::from_f64(factor))
     }
 
+    /// σ of the decoders; `None` for the identity.
+    pub(super) fn decoder_activation(&self) -> Option<ActivationFunction> {
+        match self.procedure.decoder_activation {
+            DecoderActivation::Same => Some(self.model.activation),
+            DecoderActivation::Linear => None,
+        }
+    }
+
+    /// Whether the decoders learn before the targets are computed.
+    pub(super) fn decoders_learn_first(&self) -> bool {
+        self.procedure.decoder_order == DecoderOrder::Before
+    }
+
+    /// The number of decoder updates in this update: one where only gradients are wanted.
+    pub(super) fn decoder_steps(&self) -> u64 {
+        if self.wants_losses() { 1 } else { u64::from(self.procedure.decoder_steps) }
+    }
+
+    /// The draw of the noise of a decoder update, from 0 to one below their number. No other has the same.
+    pub(super) fn noise_draw(&self, decoder_step: u64) -> u64 {
+        (self.update - 1) * u64::from(self.procedure.decoder_steps) + decoder_step + 1
+    }
+
     /// Fills `numbers` with standard normal deviates. They depend only on the trajectory and on these three.
     pub(super) fn normal(&mut self, purpose: fn(u32) -> Purpose, layer: usize, draw: u64, numbers: ViewMut<'_, T>) {
         (self.normal)(purpose(layer as u32), draw, numbers);
@@ -125,7 +153,19 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         let is_output = layer == architecture.topology.output();
         let delta = if is_output { pass.output_delta.rows() } else { hidden.rows(layer) };
         let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
-        learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, delta)
+        learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, delta, Biases::Learn)
+    }
+
+    /// The same as [`StepContext::learn`], for inputs that are other values of the layers than those of the pass.
+    pub(super) fn learn_at(
+        &mut self,
+        values: &LayerValues<T>,
+        layer: usize,
+        delta: Rows<'_, T>,
+    ) -> Result<(), TchError> {
+        let Self { model: Model { architecture, forward, .. }, pass, destination, lane, .. } = self;
+        let inputs = values.input_matrices(&pass.input, architecture, layer).map(|(_, transposed)| transposed);
+        learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, delta, Biases::Learn)
     }
 
     /// The same as [`StepContext::learn`]. The parameters of a group, which have W's shape and layout, learn from the same ΔW_l.
@@ -135,7 +175,7 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         let is_output = layer == architecture.topology.output();
         let delta = if is_output { pass.output_delta.rows() } else { hidden.rows(layer) };
         let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
-        gradient::compute(forward, layer, inputs, delta)?;
+        gradient::compute(forward, layer, inputs, delta, Biases::Learn)?;
         let followers = groups.iter_mut().filter(|one| one.declared.name == group).map(|one| &mut one.parameters);
         for follower in followers.filter(|follower| follower.layers().contains(&layer)) {
             match destination.optimiser(group) {
@@ -169,8 +209,20 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         inputs_transposed: impl Iterator<Item = &'t Tensor>,
         delta: Rows<'_, T>,
     ) -> Result<(), TchError> {
+        self.learn_group_with(group, layer, inputs_transposed, delta, Biases::Learn)
+    }
+
+    /// The same as [`StepContext::learn_group`], with biases that may not learn.
+    pub(super) fn learn_group_with<'t>(
+        &mut self,
+        group: &str,
+        layer: usize,
+        inputs_transposed: impl Iterator<Item = &'t Tensor>,
+        delta: Rows<'_, T>,
+        biases: Biases,
+    ) -> Result<(), TchError> {
         let parameters = self.model.group_mut(group);
-        learn_layer(parameters, (self.lane, layer), self.destination.optimiser(group), inputs_transposed, delta)
+        learn_layer(parameters, (self.lane, layer), self.destination.optimiser(group), inputs_transposed, delta, biases)
     }
 
     /// Whether the rule computes the losses of its own parameters.

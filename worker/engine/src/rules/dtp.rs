@@ -6,7 +6,8 @@
 //! δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch,  ΔW_l = δ_lᵀ · input_l
 //!
 //! g_j(t) = σ(V_j t + c_j) reconstructs the hidden sources of layer j = 2..L. It minimises
-//! Σ_units (g_j(f_j(h̃)) − h̃)² / batch with h̃ = h + noise_std · N(0,1).
+//! Σ_units (g_j(f_j(h̃)) − h̃)² / batch with h̃ = h + noise_std · N(0,1). With `decoder_activation = "linear"` it has the identity
+//! in place of σ. With `decoder_order = "before"` it takes `decoder_steps` steps before the targets are computed from it.
 
 use tch::TchError;
 
@@ -16,7 +17,7 @@ use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{DECODER, ParameterGroup};
+use crate::model::group::ParameterGroup;
 
 /// The rule.
 #[derive(Debug)]
@@ -36,6 +37,10 @@ impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
         let η = step.hyperparameters.target_step;
         let last_hidden = step.output() - 1;
+        // V_j and c_j.
+        if step.decoders_learn_first() {
+            self.targets.train_decoders(step, 2..=last_hidden)?;
+        }
         self.targets.begin();
         // − η ∂(per-sample loss)/∂h_l through the output layer.
         self.targets.descend(step, η)?;
@@ -43,10 +48,8 @@ impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
         for j in (2..=last_hidden).rev() {
             self.targets.correct(step, j)?;
         }
-        // V_j and c_j learn after the targets have used them.
-        step.begin(DECODER);
-        for j in 2..=last_hidden {
-            self.targets.train_decoder(step, j)?;
+        if !step.decoders_learn_first() {
+            self.targets.train_decoders(step, 2..=last_hidden)?;
         }
         // δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch.
         self.targets.compute_deltas(step);

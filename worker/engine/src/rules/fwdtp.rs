@@ -5,7 +5,8 @@
 //!
 //! δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch,  ΔW_l = δ_lᵀ · input_l
 //!
-//! g_j(t) = σ(V_j t + c_j), with V_j from N(0, 1/fan_in) and c_j = 0, both fixed
+//! g_j(t) = σ(V_j t + c_j), with V_j from N(0, 1/fan_in) and c_j = 0, both fixed; with `decoder_activation = "linear"` the
+//! identity takes the place of σ
 
 use tch::TchError;
 

@@ -58,6 +58,25 @@ pub trait LearningRule<T: Scalar> {
         None
     }
 
+    /// The last states of the hidden layers, if the rule has states.
+    fn states(&self) -> Option<&Activations<T>> {
+        None
+    }
+
+    /// The mean energy of the last states, if the rule has one and the destination was [`Destination::Gradients`].
+    fn energy(&self) -> Option<f64> {
+        None
+    }
+
+    /// (layer, angle in degrees) between the derivatives of each decoder and the transposed derivatives of what it inverts, for
+    /// decoders that learn them.
+    ///
+    /// # Errors
+    /// libtorch reports an error.
+    fn decoder_angles(&mut self, _step: &mut StepContext<'_, T>) -> Result<Vec<(usize, f64)>, TchError> {
+        Ok(Vec::new())
+    }
+
     /// (layer, loss) of each decoder in the last update whose destination was [`Destination::Gradients`].
     fn inverse_losses(&self) -> &[(usize, f64)] {
         &[]
@@ -106,11 +125,14 @@ rules! {
     Dkp = dkp::DirectKolenPollack;
     Fwdtp = fwdtp::FixedWeightTargetPropagation;
     Local = local::LocalErrorLearning;
+    Ddtp = ddtp::DirectDifferenceTargetPropagation;
+    Ldrl = ldrl::LocalDifferenceReconstruction;
+    Pc = pc::PredictiveCoding;
 }
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::configuration::{Hyperparameters, Skip};
+    use biosweep_common::configuration::{Hyperparameters, Procedure, Skip};
     use biosweep_common::network::topology::Topology;
     use biosweep_common::vocabulary::diagnostics::Measure;
     use biosweep_common::vocabulary::extent::Extent;
@@ -120,8 +142,8 @@ mod tests {
     use super::*;
     use crate::kernels::handles::ViewMut;
     use crate::kernels::transfer::fill;
-    use crate::model::ForwardPass;
     use crate::model::group::DECODER;
+    use crate::model::{ForwardPass, Seed};
 
     const OUTPUT: usize = 4;
 
@@ -144,6 +166,7 @@ mod tests {
             assert_eq!(with_decoder, descriptor.decoders.layers(OUTPUT).collect::<Vec<_>>(), "{rule}");
 
             let mut model = Model::<f64>::zeros(architecture, ActivationFunction::Tanh, 1, groups).expect("memory");
+            model.draw(0, Seed { seed: 1, fold: 0 }, &Hyperparameters::default());
             let mut pass = ForwardPass::new(&model.architecture, 2).expect("memory");
             let mut rule_itself = new(rule, &model, 2).expect("memory");
             let batch = Batch {
@@ -151,16 +174,19 @@ mod tests {
                 lane: 0,
                 update: 1,
                 hyperparameters: &Hyperparameters::default(),
+                procedure: Procedure::default(),
                 normal: &mut |_: Purpose, _: u64, numbers: ViewMut<'_, f64>| fill(numbers, 0.0),
             };
             let mut step = StepContext::new(&mut model, &mut pass, batch, Destination::Gradients);
             rule_itself.backward(&mut step).expect("a backward pass");
+            let angles = rule_itself.decoder_angles(&mut step).expect("angles");
             let has = |measure: Measure| descriptor.diagnostics.contains(&measure);
             for layer in 1..=OUTPUT {
                 let is_sent = rule_itself.feedback(&model, 0, layer).is_some();
                 assert_eq!(is_sent, has(Measure::FeedbackAngle) && layer > 1, "{rule} layer {layer}");
             }
-            assert_eq!(rule_itself.inverse_losses().is_empty(), !has(Measure::ReconstructionError), "{rule}");
+            assert!(!rule_itself.inverse_losses().is_empty() || !has(Measure::ReconstructionError), "{rule}");
+            assert_eq!(angles.is_empty(), !has(Measure::DecoderAngle), "{rule}");
         }
     }
 }

@@ -6,7 +6,8 @@
 //! δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch,  ΔW_l = δ_lᵀ · input_l
 //!
 //! g_j(t) = σ(V_j t + c_j) reconstructs the hidden sources of layer j = 2..L+1. It minimises
-//! Σ_units (g_j(f_j(h̃)) − h̃)² / batch with h̃ = h + noise_std · N(0,1).
+//! Σ_units (g_j(f_j(h̃)) − h̃)² / batch with h̃ = h + noise_std · N(0,1). `decoder_activation` and `decoder_order` change it as in
+//! dtp.
 
 use tch::TchError;
 
@@ -16,7 +17,7 @@ use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{DECODER, ParameterGroup};
+use crate::model::group::ParameterGroup;
 
 /// The rule.
 #[derive(Debug)]
@@ -34,17 +35,20 @@ impl<T: Scalar> LearningRule<T> for SimplifiedTargetPropagation<T> {
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
+        let output = step.output();
+        // V_j and c_j.
+        if step.decoders_learn_first() {
+            self.targets.train_decoders(step, 2..=output)?;
+        }
         self.targets.begin();
         // + [g_{L+1}(onehot(y)) − g_{L+1}(softmax(z_{L+1}))]_l.
         self.targets.correct_from_output(step)?;
         // + [g_j(T_j) − g_j(h_j)]_l. T_j is complete, because every layer above j has added its part.
-        for j in (2..step.output()).rev() {
+        for j in (2..output).rev() {
             self.targets.correct(step, j)?;
         }
-        // V_j and c_j learn after the targets have used them.
-        step.begin(DECODER);
-        for j in 2..=step.output() {
-            self.targets.train_decoder(step, j)?;
+        if !step.decoders_learn_first() {
+            self.targets.train_decoders(step, 2..=output)?;
         }
         // δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch.
         self.targets.compute_deltas(step);

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use biosweep_common::configuration::{Hyperparameters, Real, Skip};
+use biosweep_common::configuration::{Hyperparameters, Procedure, Real, Skip};
 use biosweep_common::rules::Rule;
-use biosweep_common::vocabulary::{ActivationFunction, Network};
+use biosweep_common::vocabulary::{ActivationFunction, DecoderActivation, DecoderOrder, Network, PcSolver};
 use serde::Deserialize;
 
 use super::StepError;
@@ -45,6 +45,51 @@ pub struct Case {
     /// The standard deviation of the noise on the inputs of decoders.
     #[serde(default = "tenth")]
     pub noise_std: f64,
+    /// Updates of the decoders.
+    #[serde(default = "one_step")]
+    pub decoder_steps: u32,
+    /// Whether targets see the decoders as they are in the file, or after these updates: of SGD, without weight decay.
+    #[serde(default = "with_weights")]
+    pub decoder_order: DecoderOrder,
+    /// Step size of the decoders.
+    #[serde(default = "thousandth")]
+    pub decoder_learning_rate: f64,
+    /// The activation function of the decoders.
+    #[serde(default = "of_network")]
+    pub decoder_activation: DecoderActivation,
+    /// How predictive coding finds its states.
+    #[serde(default = "by_states")]
+    pub pc_solver: PcSolver,
+    /// Steps in which predictive coding finds its states.
+    #[serde(default = "twenty")]
+    pub inference_steps: u32,
+    /// Size of these steps.
+    #[serde(default = "tenth")]
+    pub inference_rate: f64,
+}
+
+fn one_step() -> u32 {
+    1
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+fn with_weights() -> DecoderOrder {
+    DecoderOrder::Same
+}
+
+fn of_network() -> DecoderActivation {
+    DecoderActivation::Same
+}
+
+fn by_states() -> PcSolver {
+    PcSolver::State
+}
+
+fn thousandth() -> f64 {
+    0.001
 }
 
 fn tenth() -> f64 {
@@ -83,14 +128,27 @@ impl Case {
         if case.depth == 0 {
             return Err(refused("a network has at least one hidden layer; `depth` is 0".to_owned()));
         }
+        if !case.rule.trains(case.network) {
+            return Err(refused(format!("the rule {} is not defined for the network {}", case.rule, case.network)));
+        }
+        if case.decoder_steps != 1 && case.decoder_order == DecoderOrder::Same {
+            return Err(refused("`decoder_steps` above 1 needs `decoder_order` \"before\"".to_owned()));
+        }
         Ok(case)
     }
 
     /// The hyperparameters. Those that no update of gradients uses have their defaults.
     #[must_use]
     pub fn hyperparameters(&self) -> Hyperparameters {
-        let (target_step, noise_std) = (self.target_step, self.noise_std);
-        Hyperparameters { target_step, noise_std, ..Hyperparameters::default() }
+        let Self { target_step, noise_std, decoder_learning_rate, inference_rate, .. } = *self;
+        Hyperparameters { target_step, noise_std, decoder_learning_rate, inference_rate, ..Hyperparameters::default() }
+    }
+
+    /// What the rule does in the update.
+    #[must_use]
+    pub fn procedure(&self) -> Procedure {
+        let Self { decoder_steps, decoder_order, decoder_activation, pc_solver, inference_steps, .. } = *self;
+        Procedure { decoder_steps, decoder_order, decoder_activation, pc_solver, inference_steps }
     }
 
     /// The settings of skip connections.

@@ -10,12 +10,15 @@
 pub mod case;
 mod tensors;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::configuration::Convolution;
+use biosweep_common::configuration::{Convolution, Hyperparameters};
 use biosweep_common::network::extents::{TooSmall, convolutional};
 use biosweep_common::network::topology::Topology;
+use biosweep_common::rules::Learned;
 use biosweep_common::vocabulary::extent::Extent;
+use biosweep_common::vocabulary::{DecoderOrder, Optimizer};
 use biosweep_numeric::random::Purpose;
 use tch::TchError;
 
@@ -24,9 +27,11 @@ use crate::architecture::Architecture;
 use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::transfer::{copy_from_host, copy_rows_to_host, copy_to_host};
-use crate::model::group::{Change, Group};
+use crate::model::group::{Change, DECODER, Group};
+use crate::model::optimisers::LaneOptimisers;
 use crate::model::parameters::Parameters;
 use crate::model::{ForwardPass, Model};
+use crate::optim::OptimiserConfig;
 use crate::rules::{self, Batch, Destination, StepContext};
 use case::Case;
 use tensors::{InputTensors, OutputTensors, TensorData};
@@ -81,7 +86,7 @@ pub enum StepError {
 }
 
 /// Computes the update of `case` on the tensors of one file, and writes the results to another file: loss, logits,
-/// hidden activations, targets, inverse losses and gradients, each under its own name and as `expect.NAME`.
+/// hidden activations, targets, states, inverse losses and gradients, each under its own name and as `expect.NAME`.
 ///
 /// # Errors
 /// A file cannot be read or written, the case is invalid, or the tensors do not fit the case.
@@ -110,14 +115,23 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
     pass.forward(&model, 0)?;
     let mut rule = rules::new(case.rule, &model, batch_size)?;
     let mut refused = None;
-    let mut normal =
-        |purpose: Purpose, _: u64, values: ViewMut<'_, T>| match noise(&architecture, inputs, batch_size, purpose) {
-            Ok(noise) => copy_from_host(values, &noise),
-            Err(error) => refused = Some(error),
-        };
-    let hyperparameters = &case.hyperparameters();
-    let batch = Batch { labels: &labels, lane: 0, update: 1, hyperparameters, normal: &mut normal };
-    let mut step = StepContext::new(&mut model, &mut pass, batch, Destination::Gradients);
+    let mut normal = |purpose: Purpose, draw: u64, values: ViewMut<'_, T>| match noise(
+        case,
+        &architecture,
+        inputs,
+        batch_size,
+        (purpose, draw),
+    ) {
+        Ok(noise) => copy_from_host(values, &noise),
+        Err(error) => refused = Some(error),
+    };
+    let (hyperparameters, procedure) = (&case.hyperparameters(), case.procedure());
+    let batch = Batch { labels: &labels, lane: 0, update: 1, hyperparameters, procedure, normal: &mut normal };
+    // Decoders that learn first have to learn, so that targets can see it.
+    let learn_first = case.decoder_order == DecoderOrder::Before && case.rule.has_decoders();
+    let mut of_decoders = learn_first.then(|| decoder_optimiser(&model, case.decoder_learning_rate)).transpose()?;
+    let destination = of_decoders.as_mut().map_or(Destination::Gradients, Destination::Optimisers);
+    let mut step = StepContext::new(&mut model, &mut pass, batch, destination);
     rule.backward(&mut step)?;
     let loss = step.loss;
     if let Some(error) = refused {
@@ -126,8 +140,12 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
 
     let mut outputs = OutputTensors::default();
     outputs.add("loss", &[1], vec![loss]);
-    outputs.add("logits", &[batch_size, architecture.classes()], doubles(&copy_rows_to_host(pass.logits.rows())));
-    let (hidden, differences) = (&pass.hidden, rule.target_differences());
+    outputs.add(
+        "logits",
+        &[batch_size, architecture.classes()],
+        doubles(&copy_rows_to_host(pass.layers.logits.rows())),
+    );
+    let (hidden, differences) = (&pass.layers.hidden, rule.target_differences());
     for layer in architecture.topology.hidden() {
         let (shape, activations) = units(&architecture, batch_size, layer, hidden);
         if let Some(differences) = differences {
@@ -136,13 +154,22 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
             outputs.add(&format!("target.{layer}"), &shape, target);
         }
         outputs.add(&format!("hidden.{layer}"), &shape, activations);
+        if let Some(states) = rule.states() {
+            let (shape, states) = units(&architecture, batch_size, layer, states);
+            outputs.add(&format!("state.{layer}"), &shape, states);
+        }
+    }
+    if let Some(energy) = rule.energy() {
+        outputs.add("energy", &[1], vec![energy]);
     }
     for &(layer, loss) in rule.inverse_losses() {
         outputs.add(&format!("inverse_loss.{layer}"), &[1], vec![loss]);
     }
     add_gradients(&mut outputs, "grad.param", &model.forward);
     for Group { declared, parameters } in &model.groups {
-        if matches!(declared.change, Change::Trained(_)) {
+        if declared.name == DECODER && learn_first {
+            add_values(&mut outputs, declared.name, parameters);
+        } else if matches!(declared.change, Change::Trained(_)) {
             add_gradients(&mut outputs, &format!("grad.{}", declared.name), parameters);
         }
     }
@@ -197,24 +224,42 @@ fn fill<T: Scalar>(parameters: &mut Parameters<T>, inputs: &InputTensors, prefix
     Ok(())
 }
 
-/// The noise on the hidden sources of a layer: for each image and position, each channel.
+/// Plain SGD of the decoders alone, without weight decay.
+fn decoder_optimiser<T: Scalar>(model: &Model<T>, learning_rate: f64) -> Result<LaneOptimisers<T>, TchError> {
+    let own = Hyperparameters { learning_rate, weight_decay: 0.0, ..Hyperparameters::default() };
+    LaneOptimisers::of_group(model, DECODER, OptimiserConfig::of_forward(Optimizer::Sgd, &own))
+}
+
+/// The noise on the hidden sources of a layer, or on the layer itself: for each image and position, each channel.
 ///
 /// # Panics
 /// The purpose is another one: files hold no other random numbers.
 fn noise<T: Scalar>(
+    case: &Case,
     architecture: &Architecture,
     inputs: &InputTensors,
     batch_size: usize,
-    purpose: Purpose,
+    (purpose, draw): (Purpose, u64),
 ) -> Result<Vec<T>, StepError> {
-    let Purpose::Noise(layer) = purpose else { panic!("a file has no random numbers for {purpose:?}") };
-    let layer = layer as usize;
-    let (extent, channels) = (architecture.extent(layer), architecture.hidden_channels(layer));
+    let (layer, is_of_sources) = match purpose {
+        Purpose::Noise(layer) => (layer as usize, true),
+        Purpose::LayerNoise(layer) => (layer as usize, false),
+        other => panic!("a file has no random numbers for {other:?}"),
+    };
+    let extent = architecture.extent(layer);
+    let channels = if is_of_sources { architecture.hidden_channels(layer) } else { extent.channels };
+    let mut name = format!("noise.{layer}");
+    if case.decoder_order == DecoderOrder::Before {
+        let _fits = write!(name, ".{draw}");
+    }
+    if case.rule.descriptor().learned == Learned::DifferenceDecoders {
+        name.push_str(if is_of_sources { ".source" } else { ".layer" });
+    }
     let mut shape = vec![batch_size, channels];
     if architecture.kernel_size(layer) > 1 {
         shape.extend([extent.height, extent.width]);
     }
-    let numbers = inputs.tensor(&format!("noise.{layer}"), &shape)?.numbers;
+    let numbers = inputs.tensor(&name, &shape)?.numbers;
     let of_image = numbers.chunks_exact(channels * extent.positions());
     let by_position = |image: &[f64]| -> Vec<T> {
         let at = |place: usize| image[place % channels * extent.positions() + place / channels];
@@ -240,6 +285,18 @@ fn units<T: Scalar>(
     };
     let numbers = flat.chunks_exact(extent.units()).flat_map(by_channel).collect();
     (vec![batch_size, extent.channels, extent.height, extent.width], numbers)
+}
+
+fn add_values<T: Scalar>(outputs: &mut OutputTensors, name: &str, parameters: &Parameters<T>) {
+    for layer in parameters.layers() {
+        let spec = &parameters.parameter_range(layer).spec;
+        let shape = spec.shape();
+        outputs.add(&format!("{name}.{layer}.weight"), &shape, doubles(&parameters.weight(0, layer)));
+        if spec.has_biases {
+            let biases = doubles(&copy_to_host(parameters.bias(0, layer)));
+            outputs.add(&format!("{name}.{layer}.bias"), &shape[..1], biases);
+        }
+    }
 }
 
 fn add_gradients<T: Scalar>(outputs: &mut OutputTensors, name: &str, parameters: &Parameters<T>) {

@@ -3,7 +3,7 @@
 //! All diagnostics use the last training batch, after a forward pass through the current parameters. They change
 //! nothing: a lane has the same curve with and without diagnostics.
 
-use biosweep_common::configuration::Hyperparameters;
+use biosweep_common::configuration::{Hyperparameters, Procedure};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
@@ -26,6 +26,7 @@ pub(super) struct DiagnosticsProbe<'a, T: Scalar> {
     /// Updates done.
     pub(super) update: u64,
     pub(super) hyperparameters: &'a Hyperparameters,
+    pub(super) procedure: Procedure,
     pub(super) normal: &'a mut Normal<'a, T>,
 }
 
@@ -37,6 +38,10 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         let of_rule = if gradients.into_iter().any(wanted) { self.gradients()? } else { Vec::new() };
         let reconstructions = self.rule.inverse_losses().to_vec();
         let of_loss = if wanted(Measure::UpdateAngle) { self.gradients_of_loss()? } else { Vec::new() };
+        let decoders = if wanted(Measure::DecoderAngle) { self.decoder_angles()? } else { Vec::new() };
+        let of_decoder = |values: &[(usize, f64)], layer: usize| {
+            values.iter().find(|(decoder, _)| *decoder == layer).map(|(_, value)| *value)
+        };
         let mut points = Vec::new();
         for &measure in measures {
             for layer in 1..=self.model.architecture.topology.output() {
@@ -49,9 +54,9 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
                     Measure::FeedbackAngle => self.feedback_angle(layer),
                     Measure::ReconstructionError => {
                         let units = self.model.architecture.hidden_channels(layer) * self.positions(layer);
-                        let of_layer = reconstructions.iter().find(|(decoder, _)| *decoder == layer);
-                        of_layer.map(|(_, loss)| loss / units as f64)
+                        of_decoder(&reconstructions, layer).map(|loss| loss / units as f64)
                     }
+                    Measure::DecoderAngle => of_decoder(&decoders, layer),
                     Measure::DeadUnits => self.dead_units(layer),
                     Measure::SaturatedUnits => self.saturated_units(layer),
                 };
@@ -64,12 +69,25 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
 
     /// The weight gradients of all layers by the rule of the lane.
     fn gradients(&mut self) -> Result<Vec<Vec<f64>>, TchError> {
-        let Self { model, pass, labels, rule, lane, update, hyperparameters, normal } = self;
-        let (lane, update) = (*lane, *update);
-        let batch = Batch { labels, lane, update, hyperparameters, normal: &mut **normal };
-        rule.backward(&mut StepContext::new(model, pass, batch, Destination::Gradients))?;
+        self.with_rule(|rule, step| rule.backward(step))?;
         let forward = &self.model.forward;
         Ok(forward.layers().map(|layer| doubles(&forward.weight_gradient(layer))).collect())
+    }
+
+    /// The angles of the decoders.
+    fn decoder_angles(&mut self) -> Result<Vec<(usize, f64)>, TchError> {
+        self.with_rule(|rule, step| rule.decoder_angles(step))
+    }
+
+    /// The answer of the rule about the batch. No parameter changes.
+    fn with_rule<R>(
+        &mut self,
+        ask: impl FnOnce(&mut dyn LearningRule<T>, &mut StepContext<'_, T>) -> Result<R, TchError>,
+    ) -> Result<R, TchError> {
+        let Self { model, pass, labels, rule, lane, update, hyperparameters, procedure, normal } = self;
+        let (lane, update, procedure) = (*lane, *update, *procedure);
+        let batch = Batch { labels, lane, update, hyperparameters, procedure, normal: &mut **normal };
+        ask(&mut **rule, &mut StepContext::new(model, pass, batch, Destination::Gradients))
     }
 
     /// The weight gradients of all layers by back-propagation.
@@ -96,7 +114,7 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         if layer == self.model.architecture.topology.output() {
             return None;
         }
-        let all = doubles(&copy_rows_to_host(self.pass.activated(&self.model.architecture, layer)));
+        let all = doubles(&copy_rows_to_host(self.pass.activated(layer)));
         let units = all.len() / self.pass.batch_size;
         Some((0..self.pass.batch_size).map(move |image| all[image * units..][..units].to_vec()))
     }

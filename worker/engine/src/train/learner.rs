@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 
-use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::configuration::{Hyperparameters, Procedure, Shape};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_data::{Dataset, Part};
@@ -29,6 +29,7 @@ pub(crate) struct Learner<T: Scalar> {
     pass: ForwardPass<T>,
     rule: Box<dyn LearningRule<T>>,
     kind: Rule,
+    procedure: Procedure,
     lanes: Vec<Lane<T>>,
     labels: Vec<i64>,
 }
@@ -42,6 +43,9 @@ struct Lane<T> {
 impl<T: Scalar> Learner<T> {
     /// A learner for this data, before the first update.
     pub(crate) fn new(shape: &Shape, data: &Dataset, lanes: &[Hyperparameters]) -> Result<Self, TrainError> {
+        if !shape.rule.trains(shape.network) {
+            return Err(TrainError::Undefined { rule: shape.rule, network: shape.network });
+        }
         let architecture = Architecture::from_shape(shape, data.image(), data.classes())?;
         let groups = rules::groups::<T>(shape.rule, &architecture);
         let mut model = Model::zeros(architecture, shape.activation, lanes.len(), groups)?;
@@ -57,6 +61,7 @@ impl<T: Scalar> Learner<T> {
             pass: ForwardPass::new(&model.architecture, batch_size)?,
             rule: rules::new(shape.rule, &model, batch_size)?,
             kind: shape.rule,
+            procedure: shape.procedure,
             lanes: lanes.iter().map(lane).collect::<Result<_, _>>()?,
             labels: vec![0; batch_size],
             model,
@@ -76,7 +81,8 @@ impl<T: Scalar> Learner<T> {
         let Lane { hyperparameters, optimisers } = &mut self.lanes[lane];
         let seed = seed(hyperparameters);
         self.model.redraw(lane, seed, update);
-        let batch = Batch { labels: &self.labels, lane, update, hyperparameters, normal: &mut normal::<T>(seed) };
+        let (procedure, normal) = (self.procedure, &mut normal::<T>(seed));
+        let batch = Batch { labels: &self.labels, lane, update, hyperparameters, procedure, normal };
         let destination = Destination::Optimisers(optimisers);
         let mut step = StepContext::new(&mut self.model, &mut self.pass, batch, destination);
         self.rule.backward(&mut step)?;
@@ -159,6 +165,9 @@ impl<T: Scalar> Learner<T> {
         update: u64,
         measures: &[Measure],
     ) -> Result<Vec<DiagnosticPoint>, TrainError> {
+        let (rule, activation) = (self.kind, self.model.activation);
+        let of_rule = measures.iter().copied().filter(|&measure| rule.has_diagnostic(measure, activation));
+        let measures: Vec<Measure> = of_rule.collect();
         self.pass.forward(&self.model, lane)?;
         let hyperparameters = &self.lanes[lane].hyperparameters;
         let seed = seed(hyperparameters);
@@ -171,9 +180,10 @@ impl<T: Scalar> Learner<T> {
             lane,
             update,
             hyperparameters,
+            procedure: self.procedure,
             normal: &mut normal::<T>(seed),
         };
-        Ok(probe.measure(measures)?)
+        Ok(probe.measure(&measures)?)
     }
 }
 

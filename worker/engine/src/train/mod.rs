@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
 use biosweep_common::network::extents::TooSmall;
 use biosweep_common::results::curve::{CurvePoint, Score};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::Network;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_host::clock::Clock;
 
@@ -152,6 +154,14 @@ pub enum TrainError {
         batch_size: u32,
         /// Images to train on.
         images: usize,
+    },
+    /// The rule is not defined for the network.
+    #[error("the rule {rule} is not defined for the network {network}; it trains fully connected networks")]
+    Undefined {
+        /// The rule.
+        rule: Rule,
+        /// The network.
+        network: Network,
     },
     /// A trajectory has no trials.
     #[error("a trajectory without stopping rules would train for ever")]

@@ -179,6 +179,7 @@ const fn words(measure: Measure) -> &'static str {
         Measure::UpdateAngle => "angle between update and gradient",
         Measure::FeedbackAngle => "angle between feedback and forward weights",
         Measure::ReconstructionError => "reconstruction error of decoders",
+        Measure::DecoderAngle => "angle between decoders and what they invert",
         Measure::WeightNorm => "norm of weights",
         Measure::UpdateNorm => "norm of updates",
         Measure::DeadUnits => "dead units",
@@ -189,7 +190,7 @@ const fn words(measure: Measure) -> &'static str {
 /// The label of the vertical axis, with the unit.
 const fn label(measure: Measure) -> &'static str {
     match measure {
-        Measure::UpdateAngle | Measure::FeedbackAngle => "angle (degrees)",
+        Measure::UpdateAngle | Measure::FeedbackAngle | Measure::DecoderAngle => "angle (degrees)",
         Measure::ReconstructionError => "squared error per unit",
         Measure::WeightNorm | Measure::UpdateNorm => "Euclidean norm",
         Measure::DeadUnits | Measure::SaturatedUnits => "units (%)",

@@ -151,22 +151,23 @@ impl<T: Scalar> Decoder<T> {
         linear::forward(output, units.iter().zip(slices.iter().map(|slice| &slice.weight)))
     }
 
-    /// sources ← σ(z + V_j D) − σ(z), from V_j h in `decoded` and V_j D in `sources`.
+    /// sources ← σ(z + V_j D) − σ(z), from V_j h in `decoded` and V_j D in `sources`. A linear decoder changes nothing.
     pub(super) fn correction(&self, step: &StepContext<'_, T>, scratch: &mut Scratch<T>) -> Result<(), TchError> {
-        let (activation, bias) = (step.model.activation, step.model.group(DECODER).bias(step.lane, self.layer));
+        let Some(activation) = step.decoder_activation() else { return Ok(()) };
+        let bias = step.model.group(DECODER).bias(step.lane, self.layer);
         let Scratch { sources, decoded, .. } = scratch;
         add_bias(self.decoded_rows_mut(decoded), bias);
         activation_difference(activation, self.decoded_rows_mut(decoded), self.source_rows_mut(sources))
     }
 
-    /// Trains the decoder on this batch. Returns the loss if the context wants it.
+    /// One step of the decoder on this batch, with the noise of that step. Returns the loss if the context wants it.
     pub(super) fn train(
         &mut self,
         step: &mut StepContext<'_, T>,
         scratch: &mut Scratch<T>,
-        noise_std: f64,
+        decoder_step: u64,
     ) -> Result<Option<f64>, TchError> {
-        self.disturb(step, scratch, noise_std);
+        self.disturb(step, scratch, decoder_step);
         self.encode(step, scratch)?;
         let Scratch { sources, decoded, encoded } = scratch;
         if step.model.architecture.topology.has_identity(self.layer) {
@@ -178,20 +179,29 @@ impl<T: Scalar> Decoder<T> {
         }
 
         // g_j(f_j(h̃)), or σ(V_j u + c_j).
-        let activation = step.model.activation;
+        let activation = step.decoder_activation();
         let rows = Rows { buffer: &*encoded, strided_rows: &self.strided_rows, matrix: &self.encoded };
         let units = unfolded(&mut self.layer_im2col, rows);
         self.decode(step, &self.decoded, &units)?;
         let bias = step.model.group(DECODER).bias(step.lane, self.layer);
-        add_bias_and_activate(activation, self.decoded_rows_mut(decoded), bias)?;
+        match activation {
+            Some(activation) => add_bias_and_activate(activation, self.decoded_rows_mut(decoded), bias)?,
+            None => add_bias(self.decoded_rows_mut(decoded), bias),
+        }
 
         // The error of the reconstruction becomes δ of the decoder, in `sources`.
         let batch_size = step.batch_size();
         let error = || squared_error(self.decoded_rows(decoded), self.source_rows(sources));
         let loss = step.wants_losses().then(|| error() / batch_size);
-        let scale = T::from_f64(2.0 / batch_size);
+        let scale = 2.0 / batch_size;
         subtract_from(self.source_rows_mut(sources), self.decoded_rows(decoded));
-        activation_backward(activation, scale, self.source_rows_mut(sources), self.decoded_rows(decoded));
+        match activation {
+            Some(activation) => {
+                let (error, decoded) = (self.source_rows_mut(sources), self.decoded_rows(decoded));
+                activation_backward(activation, T::from_f64(scale), error, decoded);
+            }
+            None => linear::multiply(&self.sources, scale)?,
+        }
         if self.layout.is_padded() {
             clear_padding(sources, self.layout, step.pass.batch_size, self.width);
         }
@@ -201,11 +211,12 @@ impl<T: Scalar> Decoder<T> {
     }
 
     /// sources ← h̃. The noise is in `decoded`.
-    fn disturb(&self, step: &mut StepContext<'_, T>, scratch: &mut Scratch<T>, noise_std: f64) {
+    fn disturb(&self, step: &mut StepContext<'_, T>, scratch: &mut Scratch<T>, decoder_step: u64) {
         let Scratch { sources, decoded, .. } = scratch;
+        let (draw, noise_std) = (step.noise_draw(decoder_step), step.hyperparameters.noise_std);
         let noise = 0..step.pass.batch_size * self.layout.height * self.layout.width * self.width;
-        step.normal(Purpose::Noise, self.layer, step.update, decoded.view_mut(noise.clone()));
-        step.pass.hidden.concatenate(&step.model.architecture, self.layer, sources);
+        step.normal(Purpose::Noise, self.layer, draw, decoded.view_mut(noise.clone()));
+        step.pass.layers.hidden.concatenate(&step.model.architecture, self.layer, sources);
         add_noise(self.source_rows_mut(sources), decoded.view(noise), T::from_f64(noise_std));
     }
 

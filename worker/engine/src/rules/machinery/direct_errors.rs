@@ -64,7 +64,7 @@ impl<T: Scalar> DirectErrors<T> {
         feedback: &[WeightSlice],
     ) -> Result<(), TchError> {
         linear::error_to_input(WriteMode::Overwrite, &self.by_image[layer - 1], error, &feedback[0].weight)?;
-        let activated = step.pass.activated(&step.model.architecture, layer);
+        let activated = step.pass.activated(layer);
         activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), activated);
         Ok(())
     }
@@ -89,7 +89,7 @@ impl<T: Scalar> DirectFeedback<T> {
     /// ∂D_l = δ_{L+1}ᵀ · h_l.
     pub(in crate::rules) fn learn(&mut self, step: &mut StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
         let error_transposed = step.output_delta().f_tr()?;
-        let hidden = step.pass.hidden.rows(layer);
+        let hidden = step.pass.layers.hidden.rows(layer);
         let hidden = match &mut self.copies {
             None => hidden,
             Some((copies, by_image)) => {

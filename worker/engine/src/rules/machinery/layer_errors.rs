@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tch::TchError;
+use tch::{TchError, Tensor};
 
 use crate::activations::Activations;
 use crate::kernels::activation_function::activation_backward;
+use crate::kernels::handles::Rows;
 use crate::kernels::linear::{self, WriteMode};
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
@@ -66,13 +67,28 @@ impl<T: Scalar> LayerErrors<T> {
         if layer == step.output() {
             return Ok(());
         }
-        self.deltas.sum_contributions(layer);
-        if let Some(mode) = self.identities[layer - 1] {
-            linear::identity(mode, self.deltas.matrix(layer - 1), self.deltas.matrix(layer))?;
-        }
-        let activated = step.pass.activated(&step.model.architecture, layer);
-        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), activated);
+        self.sum(layer);
+        self.send_identity(layer, self.deltas.matrix(layer))?;
+        self.differentiate(step, layer, step.pass.activated(layer));
         Ok(())
+    }
+
+    /// s_l, the Σ of the errors that have arrived at a layer, in place of δ_l.
+    pub(in crate::rules) fn sum(&mut self, layer: usize) {
+        self.deltas.sum_contributions(layer);
+    }
+
+    /// δ_l = σ'(z_l) ⊙ s_l, from σ(z_l).
+    pub(in crate::rules) fn differentiate(&mut self, step: &StepContext<'_, T>, layer: usize, activated: Rows<'_, T>) {
+        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), activated);
+    }
+
+    /// Sends an error of a layer to the layer before, if the layer adds that.
+    pub(in crate::rules) fn send_identity(&self, layer: usize, error: &Tensor) -> Result<(), TchError> {
+        match self.identities[layer - 1] {
+            Some(mode) => linear::identity(mode, self.deltas.matrix(layer - 1), error),
+            None => Ok(()),
+        }
     }
 
     /// Sends [δ_l · F_l]_s to each hidden source s of a layer. `feedback` has the weight slices of W_l; layer 1 has no hidden
@@ -83,11 +99,22 @@ impl<T: Scalar> LayerErrors<T> {
         layer: usize,
         feedback: &[WeightSlice],
     ) -> Result<(), TchError> {
+        let is_output = layer == step.output();
+        let delta = if is_output { step.output_delta() } else { self.deltas.matrix(layer) };
+        self.send_delta(layer, delta, feedback)
+    }
+
+    /// The same, for any δ.
+    pub(in crate::rules) fn send_delta(
+        &self,
+        layer: usize,
+        delta: &Tensor,
+        feedback: &[WeightSlice],
+    ) -> Result<(), TchError> {
         let ranges = self.deltas.column_ranges(layer);
         if ranges.is_empty() {
             return Ok(());
         }
-        let delta = if layer == step.output() { step.output_delta() } else { self.deltas.matrix(layer) };
         // If the input is a source, its slice comes first. It receives no error.
         let feedback = &feedback[feedback.len() - ranges.len()..];
         for ((range, slice), mode) in ranges.iter().zip(feedback).zip(&self.modes[layer - 1]) {

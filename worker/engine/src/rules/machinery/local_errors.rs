@@ -53,7 +53,7 @@ impl<T: Scalar> LocalErrors<T> {
     /// predicts from its spatial mean, so that all positions share the error evenly.
     pub(in crate::rules) fn compute(&mut self, step: &mut StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
         let Self { deltas, logits, error, means } = self;
-        let rows = step.pass.hidden.rows(layer);
+        let rows = step.pass.layers.hidden.rows(layer);
         if let Some(SpatialMean { operation, hidden, .. }) = means.get_mut(layer - 1) {
             pool_and_unfold(hidden.buffer_mut(), rows.buffer, *operation);
         }
@@ -70,7 +70,7 @@ impl<T: Scalar> LocalErrors<T> {
         if let Some(SpatialMean { operation, error, .. }) = mean {
             pool_and_unfold_adjoint(WriteMode::Overwrite, deltas.rows_mut(layer).buffer, error.buffer(), *operation);
         }
-        let activated = step.pass.activated(&step.model.architecture, layer);
+        let activated = step.pass.activated(layer);
         activation_backward(step.model.activation, T::from_f64(1.0), deltas.rows_mut(layer), activated);
         step.learn_group(AUXILIARY, layer, iter::once(&hidden.f_tr()?), error.rows())
     }

@@ -8,12 +8,20 @@
 //! | [`local_errors`] | errors of classifiers of each hidden layer |
 //! | [`sign_feedback`] | feedback weights with the signs of the forward weights |
 //! | [`targets`] | targets that decoders propagate |
+//! | [`differences`] | what targets differ in from the activations, and δ that follows |
 //! | [`decoder`] | the decoder of one layer |
+//! | [`difference_decoder`] | decoders that learn the transposed derivatives of their layers, and their targets |
+//! | [`output_decoders`] | decoders from the output to every hidden layer, and their targets |
+//! | [`inference`] | states of predictive coding |
 
 mod decoder;
+pub(super) mod difference_decoder;
+mod differences;
 pub(super) mod direct_errors;
 pub(super) mod gradient;
+pub(super) mod inference;
 pub(super) mod layer_errors;
 pub(super) mod local_errors;
+pub(super) mod output_decoders;
 pub(super) mod sign_feedback;
 pub(super) mod targets;

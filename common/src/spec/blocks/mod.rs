@@ -1,18 +1,26 @@
 //! From the settings of a spec to blocks, every point of which is a configuration.
+//!
+//! | module | contents |
+//! |---|---|
+//! | here | the blocks: axes, zips, exclusions |
+//! | `checks` | whether every setting has an effect, and every combination of values a meaning |
+
+mod checks;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
+pub(super) use self::checks::use_of;
+use self::checks::{check_combinations, check_conditions, check_resolutions};
 use super::duplicates::{FEWER_BLOCKS, Written, report_duplicates};
 use super::error::{ErrorList, Limits};
 use super::read::Given;
-use crate::configuration::{Convolution, Point};
+use crate::configuration::Point;
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension, TooFine};
-use crate::network::extents;
 use crate::protocol::bounds::STOPPING_RULES_MAX;
-use crate::settings::{Condition, Domain, Level, Setting, Value};
-use crate::vocabulary::{Dataset, Network};
+use crate::settings::{Domain, Level, Setting};
+use crate::vocabulary::Dataset;
 
 /// The value of one setting, and its place in the spec.
 #[derive(Debug, Clone)]
@@ -123,6 +131,7 @@ fn build_one(draft: &Draft, common: &mut Common, share: bool, errors: &mut Error
         let message = format!("every point of {} is excluded", draft.place);
         errors.add(span, draft.place.clone(), message, "exclude less, or remove the block");
     }
+    check_combinations(draft, &rest, errors);
     rest
 }
 
@@ -294,84 +303,4 @@ fn zipped(zip: &Zip, draft: &Draft, axes: &mut BTreeMap<Setting, Axis>) -> Resul
         return Err((message, "give them the same number of values".to_owned()));
     }
     Ok(Dimension::new(group))
-}
-
-/// Checks that every setting has an effect: an axis on every point, a constant on at least one.
-fn check_conditions(draft: &Draft, common: &mut Common, errors: &mut ErrorList<'_>) {
-    for (&setting, entry) in &draft.entries {
-        let Some(condition) = setting.condition() else { continue };
-        let (somewhere, everywhere) = use_of(draft, &condition);
-        match entry.given {
-            Given::Many(_) if somewhere && !everywhere => {
-                let message = format!(
-                    "the axis `{setting}` has no effect on some trials of this block: it applies to {}",
-                    (condition.belongs_to)()
-                );
-                let help = format!("put trials with another `{}` into a separate block", condition.on);
-                errors.add(&entry.span, entry.place.clone(), message, help);
-            }
-            Given::Wrong => {}
-            Given::One(_) | Given::Many(_) => {
-                let message = format!("`{setting}` affects no trial here: it applies to {}", (condition.belongs_to)());
-                let help = format!("remove it, or change `{}`", condition.on);
-                if entry.shared && matches!(entry.given, Given::One(_)) {
-                    common.note(somewhere, &entry.span, &entry.place, message, help);
-                } else if !somewhere {
-                    errors.add(&entry.span, entry.place.clone(), message, help);
-                }
-            }
-        }
-    }
-}
-
-/// Checks that the images of every named dataset are large enough for the halvings of a convolutional draft.
-fn check_resolutions(draft: &Draft, errors: &mut ErrorList<'_>) {
-    let named = |setting: Setting| -> Vec<String> {
-        let names = ends(draft, setting).into_iter().map(|value| value.to_string());
-        names.collect()
-    };
-    let is_convolutional = |name: &String| name.parse().is_ok_and(Network::is_convolutional);
-    if !named(Setting::Network).iter().any(is_convolutional) {
-        return;
-    }
-    let most = |value: Value| if let Value::Integer(depth) = value { usize::try_from(depth).ok() } else { None };
-    let Some(depth) = ends(draft, Setting::Depth).into_iter().filter_map(most).max() else { return };
-    for dataset in named(Setting::Dataset).iter().filter_map(|name| name.parse::<Dataset>().ok()) {
-        for layers in ends(draft, Setting::DownsampleAfter) {
-            let Value::Integers(downsample_after) = layers else { continue };
-            let convolution = Convolution { downsample_after, ..Convolution::default() };
-            if let Err(error) = extents::convolutional(depth, &convolution, dataset.image(), dataset.classes()) {
-                let entry = draft.entries.get(&Setting::DownsampleAfter);
-                let (span, place) = entry.map_or((&draft.span, &draft.place), |entry| (&entry.span, &entry.place));
-                errors.add(span, place.clone(), error.to_string(), "list fewer layers");
-                return;
-            }
-        }
-    }
-}
-
-/// The values of a setting in a draft: all of a list, the ends of a range, or the default if it is not set.
-fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
-    match draft.entries.get(&setting).map(|entry| &entry.given) {
-        None => setting.default_value().into_iter().collect(),
-        Some(Given::One(value)) => vec![value.clone()],
-        Some(Given::Wrong) => Vec::new(),
-        Some(Given::Many(Axis::List(values))) => values.clone(),
-        Some(Given::Many(axis @ Axis::Range { .. })) => vec![axis.value(0), axis.value(axis.len() - 1)],
-    }
-}
-
-/// Whether a condition holds at some point of the draft, and at every point.
-pub(super) fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
-    let holds = |value: Option<&Value>| (condition.holds)(value);
-    let on = draft.entries.get(&condition.on).map(|entry| &entry.given);
-    let each: Vec<bool> = match on {
-        None => vec![holds(condition.on.default_value().as_ref())],
-        Some(Given::One(value)) => vec![holds(Some(value))],
-        Some(Given::Wrong) => return (true, true),
-        // For a range, as for any long axis, one value is enough: conditions check names or the presence of a value.
-        Some(Given::Many(axis @ Axis::Range { .. })) => vec![holds(Some(&axis.value(0)))],
-        Some(Given::Many(Axis::List(values))) => values.iter().map(|value| holds(Some(value))).collect(),
-    };
-    (each.contains(&true), !each.contains(&false))
 }

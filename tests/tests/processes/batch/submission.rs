@@ -17,7 +17,7 @@ fn failed(command: &mut Command) -> (Option<i32>, String) {
 
 #[test]
 fn arrays_are_split_and_nothing_is_submitted_by_mistake() {
-    let Some(slurm) = isolated("slurm::submission::arrays_are_split_and_nothing_is_submitted_by_mistake") else {
+    let Some(slurm) = isolated(&arrays_are_split_and_nothing_is_submitted_by_mistake) else {
         return;
     };
     let cluster = coordinator_of_alice(&slurm);

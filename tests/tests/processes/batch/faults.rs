@@ -141,8 +141,7 @@ impl Array<'_> {
 
 #[test]
 fn a_sweep_on_slurm_has_every_result_once_whatever_happens_to_its_jobs() {
-    let Some(slurm) = isolated("slurm::faults::a_sweep_on_slurm_has_every_result_once_whatever_happens_to_its_jobs")
-    else {
+    let Some(slurm) = isolated(&a_sweep_on_slurm_has_every_result_once_whatever_happens_to_its_jobs) else {
         return;
     };
     let cluster = coordinator_of_alice(&slurm);

@@ -1,4 +1,4 @@
-//! Workers on a real Slurm cluster.
+//! Workers on a batch system: a real Slurm cluster.
 
 mod faults;
 mod protected;

@@ -18,9 +18,7 @@ fn ended(command: &mut Command) -> (bool, String) {
 
 #[test]
 fn jobs_of_a_second_user_connect_with_her_file_and_a_third_user_is_refused() {
-    let Some(slurm) =
-        isolated("slurm::protected::jobs_of_a_second_user_connect_with_her_file_and_a_third_user_is_refused")
-    else {
+    let Some(slurm) = isolated(&jobs_of_a_second_user_connect_with_her_file_and_a_third_user_is_refused) else {
         return;
     };
     let [biosweep, worker] = ["biosweep", "biosweep-worker"].map(|name| program(name).to_string_lossy().into_owned());
