@@ -4,13 +4,19 @@
 //! medians of the rounds.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::rules::{Decoders, Errors, Learned};
+use biosweep_common::rules::{Decoders, Errors, Learned, Rule};
 use biosweep_data::{self as data, DataError, Part, Places};
 use biosweep_host::clock::Clock;
+use biosweep_numeric::random::{Purpose, Stream};
 use serde::Serialize;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::architecture::Architecture;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::transfer::draw_normal;
+use crate::model::group::Change;
+use crate::model::parameters::ParameterSpec;
+use crate::rules;
 use crate::train::{Batches, Evaluator, Learner, TrainError};
 
 /// The result of a benchmark.
@@ -57,7 +63,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
     let split = data.split(hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters, 0)?;
     let mut learner = Learner::<f32>::new(shape, &data, std::slice::from_ref(hyperparameters))?;
-    let floor = Floor::new(&learner.model.architecture, shape)?;
+    let mut floor = Floor::new(&learner.model.architecture, shape)?;
 
     let updates_per_round = updates.div_ceil(ROUNDS).max(1);
     let clock = Clock::start();
@@ -72,7 +78,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
         }
         let middle = clock.seconds();
         for _ in 0..updates_per_round {
-            floor.products()?;
+            floor.update()?;
         }
         if round > 0 {
             training.push(f64::from(updates_per_round) / (middle - start));
@@ -101,7 +107,13 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 /// The bare matrix products of one update, in plain form: activations [images, in], weights [out, in], each result in
 /// its own memory. The inputs of a dense layer are a range of columns of one matrix. A convolution counts as its
 /// products after unfolding; the unfolding does not count.
-struct Floor(Vec<Product>);
+///
+/// Random numbers that the rule draws in every update count too.
+struct Floor {
+    products: Vec<Product>,
+    /// Memory for the draws of each layer, and their number.
+    draws: (Buffer<f32>, Vec<usize>),
+}
 
 /// output = left · right.
 struct Product {
@@ -205,10 +217,33 @@ impl Floor {
                 }
             }
         }
-        Ok(Self(products))
+        let draws = draws(architecture, shape.rule, rows as usize);
+        let memory = Buffer::zeros(draws.iter().copied().max().unwrap_or(0))?;
+        Ok(Self { products, draws: (memory, draws) })
     }
 
-    fn products(&self) -> Result<(), TchError> {
-        self.0.iter().try_for_each(|Product { output, left, right }| left.f_mm_out(output, right).map(drop))
+    fn update(&mut self) -> Result<(), TchError> {
+        let (memory, draws) = &mut self.draws;
+        for (layer, &count) in (0..).zip(&*draws) {
+            draw_normal(memory.view_mut(0..count), &mut Stream::new(0, 0, Purpose::Noise(layer), 0), 1.0);
+        }
+        self.products.iter().try_for_each(|Product { output, left, right }| left.f_mm_out(output, right).map(drop))
     }
+}
+
+/// The numbers of random numbers that a rule draws in an update: noise, and parameters that are drawn anew.
+fn draws(architecture: &Architecture, rule: Rule, rows: usize) -> Vec<usize> {
+    let output = architecture.topology.output();
+    let of_sources = |layer: usize| rows * architecture.extent(layer).positions() * architecture.hidden_channels(layer);
+    let of_layer = |layer: usize| rows * architecture.extent(layer).units();
+    let decoders = || rule.descriptor().decoders.layers(output);
+    let of_noise: Vec<usize> = match rule.descriptor().learned {
+        Learned::Decoders => decoders().map(of_sources).collect(),
+        Learned::DifferenceDecoders => decoders().flat_map(|layer| [of_sources(layer), of_layer(layer)]).collect(),
+        Learned::OutputDecoders => decoders().map(of_layer).collect(),
+        Learned::None | Learned::Feedback | Learned::Auxiliary => Vec::new(),
+    };
+    let groups = rules::groups::<f32>(rule, architecture);
+    let redrawn = groups.iter().filter(|group| matches!(group.change, Change::Redrawn));
+    of_noise.into_iter().chain(redrawn.flat_map(|group| group.specs.iter().map(ParameterSpec::count))).collect()
 }

@@ -41,6 +41,20 @@ pub fn activation_backward<T: Scalar>(
     backward_slice(activation, scale, error.buffer.slice_mut(), hidden.buffer.slice(), error.strided_rows);
 }
 
+/// output ← scale · error ⊙ σ'(z), from h = σ(z). All have the same rows.
+pub fn activation_derivative<T: Scalar>(
+    activation: ActivationFunction,
+    scale: T,
+    output: RowsMut<'_, T>,
+    error: Rows<'_, T>,
+    hidden: Rows<'_, T>,
+) {
+    let strided_rows = output.strided_rows;
+    assert_eq!((strided_rows, strided_rows), (error.strided_rows, hidden.strided_rows), "the rows of all operands");
+    let (error, hidden) = (error.buffer.slice(), hidden.buffer.slice());
+    derivative_slice(activation, scale, output.buffer.slice_mut(), (error, hidden), strided_rows);
+}
+
 /// difference ← σ(z + Δ) − σ(z). `difference` holds Δ. `z` is scratch memory afterwards.
 ///
 /// The exponentials come first, for which libtorch has vector code, and the rest second.
@@ -118,6 +132,28 @@ wide! {
                 ActivationFunction::Relu => pairs.for_each(|(error, &h)| *error = if h > zero { scale * *error } else { zero }),
                 ActivationFunction::Sigmoid => pairs.for_each(|(error, &h)| *error = scale * *error * (h * (one - h))),
                 ActivationFunction::Tanh => pairs.for_each(|(error, &h)| *error = scale * *error * (one - h * h)),
+            }
+        }
+    }
+}
+
+wide! {
+    fn derivative_slice<T: Scalar>(
+        activation: ActivationFunction,
+        scale: T,
+        output: &mut [T],
+        (error, hidden): (&[T], &[T]),
+        strided_rows: &StridedRows,
+    ) {
+        let (zero, one) = (T::default(), T::from_f64(1.0));
+        for start in strided_rows.starts() {
+            let row = start..start + strided_rows.length;
+            let pairs = error[row.clone()].iter().zip(&hidden[row.clone()]);
+            let all = output[row].iter_mut().zip(pairs);
+            match activation {
+                ActivationFunction::Relu => all.for_each(|(output, (&error, &h))| *output = if h > zero { scale * error } else { zero }),
+                ActivationFunction::Sigmoid => all.for_each(|(output, (&error, &h))| *output = scale * error * (h * (one - h))),
+                ActivationFunction::Tanh => all.for_each(|(output, (&error, &h))| *output = scale * error * (one - h * h)),
             }
         }
     }

@@ -7,9 +7,8 @@ use tch::TchError;
 
 use crate::activations::Activations;
 use crate::architecture::PaddedImageLayout;
-use crate::kernels::activation_function::activation_backward;
+use crate::kernels::activation_function::activation_derivative;
 use crate::kernels::buffer::Buffer;
-use crate::kernels::rows::copy;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
 use crate::rules::StepContext;
@@ -55,9 +54,8 @@ impl<T: Scalar> Differences<T> {
     pub(super) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
         let scale = T::from_f64(-2.0 / step.batch_size());
         for layer in step.hidden_layers() {
-            copy(self.deltas.rows_mut(layer), self.values.rows(layer));
-            let activated = step.pass.activated(layer);
-            activation_backward(step.model.activation, scale, self.deltas.rows_mut(layer), activated);
+            let (differences, activated) = (self.values.rows(layer), step.pass.activated(layer));
+            activation_derivative(step.model.activation, scale, self.deltas.rows_mut(layer), differences, activated);
         }
     }
 

@@ -7,7 +7,7 @@ use tch::TchError;
 
 use super::layer_errors::LayerErrors;
 use crate::activations::Activations;
-use crate::kernels::activation_function::activation_backward;
+use crate::kernels::activation_function::activation_derivative;
 use crate::kernels::handles::{Matrix, Rows};
 use crate::kernels::linear::{self, WriteMode};
 use crate::kernels::loss::cross_entropy;
@@ -167,9 +167,9 @@ impl<T: Scalar> Inference<T> {
     /// δ_l = g_l ⊙ σ'(z_l) for all hidden layers.
     fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
         for layer in step.hidden_layers() {
-            copy(self.deltas.rows_mut(layer), self.errors.rows(layer));
-            let activated = self.values.activated(layer);
-            activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), activated);
+            let (errors, activated) = (self.errors.rows(layer), self.values.activated(layer));
+            let (activation, one) = (step.model.activation, T::from_f64(1.0));
+            activation_derivative(activation, one, self.deltas.rows_mut(layer), errors, activated);
         }
     }
 }
