@@ -226,6 +226,24 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_the_cost_of_every_rule() {
+        const DOCUMENT: &str = include_str!("../../../docs/rules.md");
+        let cost = |rule: Rule, network: Network, depth: u32| {
+            let grid = grid(&format!("rule = \"{rule}\"\ndepth = {depth}\n"));
+            let shape = grid.trajectory(TrajectoryIndex(0)).expect("in the grid").shape;
+            Costs::default().of(&Shape { network, ..shape })
+        };
+        let mut table = "| rule | nn 5 | nn 10 | dn 5 | dn 10 |\n|---|---|---|---|---|\n".to_owned();
+        for &rule in Rule::ALL {
+            let of = |network, depth| cost(rule, network, depth) / cost(Rule::Bp, network, depth);
+            let ratios = [(Network::Nn, 5), (Network::Nn, 10), (Network::Dn, 5), (Network::Dn, 10)];
+            let cells = ratios.map(|(network, depth)| format!(" {:.1} |", of(network, depth)));
+            table += &format!("| `{rule}` |{}\n", cells.concat());
+        }
+        assert!(DOCUMENT.contains(&table), "docs/rules.md needs this table:\n{table}");
+    }
+
+    #[test]
     fn more_than_the_maximum_of_shapes_gives_no_order() {
         assert_eq!(
             by_descending_cost(&grid("rule = \"bp\"\ndepth = 1\neval_every = { from = 1, to = 1_000_000 }\n")),

@@ -39,6 +39,11 @@ pub const ALL: &[Preset] = &[
         text: include_str!("../../presets/conv-mini.toml"),
     },
     Preset {
+        name: "why-skips-tune",
+        summary: "ten rules on five networks that take the causes of skip connections apart, at three learning rates: 300 trials, about an hour of one core",
+        text: include_str!("../../presets/why-skips-tune.toml"),
+    },
+    Preset {
         name: "paper-mlp",
         summary: "the paper's complete Table 1 for fully connected networks, for a cluster",
         text: include_str!("../../presets/paper-mlp.toml"),
@@ -105,6 +110,15 @@ mod tests {
     fn rules_mini_has_a_trial_for_each_of_its_40_cells() {
         let grid = parse("rules-mini").grid;
         assert_eq!((grid.trials(), grid.trajectories()), (40, 40));
+    }
+
+    #[test]
+    fn why_skips_tune_has_each_arm_at_three_rates() {
+        let spec = parse("why-skips-tune");
+        // Rules, with both solvers of pc, × networks, with one of two sizes × depths × learning rates.
+        assert_eq!((spec.grid.trials(), spec.grid.trajectories()), ((8 + 2) * 5 * 2 * 3, 300));
+        let hours = Plan::of(&spec, 1).core_seconds / 3_600.0;
+        assert!(hours < 1.0, "{hours}");
     }
 
     #[test]

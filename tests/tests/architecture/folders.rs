@@ -13,6 +13,7 @@ const LINES_MAX: usize = 400;
 const LISTS: &[(&str, &str)] = &[
     ("common/src/rules", "one file for each rule"),
     ("coordinator/src/cli", "one file for each command"),
+    ("docs", "one page for each topic"),
     ("worker/engine/src/rules", "one file for each rule"),
     ("worker/tests/oracle", "two files for each case"),
     ("worker/tests/oracle-skips", "two files for each case"),

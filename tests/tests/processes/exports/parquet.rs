@@ -61,7 +61,7 @@ fn agree(rows: usize, columns: usize, write: impl Fn(Format, &Provenance<'_>, Fi
 
 #[test]
 fn results_in_parquet_agree_with_json_lines() {
-    agree(results().len(), 48, |format, provenance, file| {
+    agree(results().len(), 54, |format, provenance, file| {
         let mut export = Results::new(format, provenance, file).expect("a disk");
         results().iter().for_each(|result| export.write(result).expect("a disk"));
         export.finish().expect("a disk");

@@ -44,15 +44,15 @@ impl<T: Scalar> LearningRule<T> for DirectDifferenceTargetPropagation<T> {
             self.targets.train(step)?;
         }
         // δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch.
-        self.targets.compute_deltas(step);
+        self.targets.differences.compute_deltas(step);
         for l in step.layers() {
-            step.learn(l, self.targets.deltas())?;
+            step.learn(l, self.targets.differences.deltas())?;
         }
         Ok(())
     }
 
     fn target_differences(&self) -> Option<&Activations<T>> {
-        Some(self.targets.differences())
+        Some(self.targets.differences.values())
     }
 
     fn decoder_angles(&mut self, step: &mut StepContext<'_, T>) -> Result<Vec<(usize, f64)>, TchError> {

@@ -43,14 +43,14 @@ impl<T: Scalar> LearningRule<T> for FixedWeightTargetPropagation<T> {
             self.targets.correct(step, j)?;
         }
         // δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch.
-        self.targets.compute_deltas(step);
+        self.targets.differences.compute_deltas(step);
         for l in step.layers() {
-            step.learn(l, self.targets.deltas())?;
+            step.learn(l, self.targets.differences.deltas())?;
         }
         Ok(())
     }
 
     fn target_differences(&self) -> Option<&Activations<T>> {
-        Some(self.targets.differences())
+        Some(self.targets.differences.values())
     }
 }

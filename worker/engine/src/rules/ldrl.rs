@@ -52,15 +52,15 @@ impl<T: Scalar> LearningRule<T> for LocalDifferenceReconstruction<T> {
             self.targets.train_decoders(step)?;
         }
         // δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch.
-        self.targets.compute_deltas(step);
+        self.targets.differences.compute_deltas(step);
         for l in step.layers() {
-            step.learn(l, self.targets.deltas())?;
+            step.learn(l, self.targets.differences.deltas())?;
         }
         Ok(())
     }
 
     fn target_differences(&self) -> Option<&Activations<T>> {
-        Some(self.targets.differences())
+        Some(self.targets.differences.values())
     }
 
     fn inverse_losses(&self) -> &[(usize, f64)] {

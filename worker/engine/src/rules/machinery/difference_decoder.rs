@@ -25,7 +25,8 @@ use crate::rules::StepContext;
 /// Targets of all hidden layers, and the decoders of layers 2 to L+1.
 #[derive(Debug)]
 pub(in crate::rules) struct DifferenceTargets<T> {
-    differences: Differences<T>,
+    /// T − h of the hidden layers, and δ.
+    pub(in crate::rules) differences: Differences<T>,
     scratch: Scratch<T>,
     decoders: Vec<DifferenceDecoder>,
     inverse_losses: Vec<(usize, f64)>,
@@ -161,21 +162,6 @@ impl<T: Scalar> DifferenceTargets<T> {
             }
         }
         Ok(())
-    }
-
-    /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
-    pub(in crate::rules) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
-        self.differences.compute_deltas(step);
-    }
-
-    /// δ of all hidden layers.
-    pub(in crate::rules) fn deltas(&self) -> &Activations<T> {
-        self.differences.deltas()
-    }
-
-    /// T − h of the hidden layers.
-    pub(in crate::rules) fn differences(&self) -> &Activations<T> {
-        self.differences.values()
     }
 
     /// (layer, loss) of each decoder, if the context wanted the losses.

@@ -51,7 +51,7 @@ impl<T: Scalar> Differences<T> {
     }
 
     /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
-    pub(super) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
+    pub(in crate::rules) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
         let scale = T::from_f64(-2.0 / step.batch_size());
         for layer in step.hidden_layers() {
             let (differences, activated) = (self.values.rows(layer), step.pass.activated(layer));
@@ -60,12 +60,12 @@ impl<T: Scalar> Differences<T> {
     }
 
     /// δ of all hidden layers.
-    pub(super) fn deltas(&self) -> &Activations<T> {
+    pub(in crate::rules) fn deltas(&self) -> &Activations<T> {
         &self.deltas
     }
 
     /// D of all hidden layers.
-    pub(super) fn values(&self) -> &Activations<T> {
+    pub(in crate::rules) fn values(&self) -> &Activations<T> {
         &self.values
     }
 }

@@ -7,7 +7,6 @@ use tch::TchError;
 
 use super::differences::Differences;
 use super::layer_errors::LayerErrors;
-use crate::activations::Activations;
 use crate::kernels::handles::{Matrix, ViewMut};
 use crate::kernels::linear::{self, WriteMode};
 use crate::kernels::scalar::Scalar;
@@ -19,7 +18,8 @@ use crate::rules::StepContext;
 /// Targets of all hidden layers, and their decoders.
 #[derive(Debug)]
 pub(in crate::rules) struct OutputDecoders<T> {
-    differences: Differences<T>,
+    /// T − h of the hidden layers, and δ.
+    pub(in crate::rules) differences: Differences<T>,
     /// The values of the layers with noise on one of them.
     noisy: LayerValues<T>,
     /// An error of the output, or its change by noise, [images, classes].
@@ -94,21 +94,6 @@ impl<T: Scalar> OutputDecoders<T> {
         linear::multiply(decoded.tensor(), 2.0 / (variance * step.batch_size()))?;
         let change = of_output.tensor().f_tr()?;
         step.learn_group(DECODER, layer, iter::once(&change), decoded.rows())
-    }
-
-    /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
-    pub(in crate::rules) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
-        self.differences.compute_deltas(step);
-    }
-
-    /// δ of all hidden layers.
-    pub(in crate::rules) fn deltas(&self) -> &Activations<T> {
-        self.differences.deltas()
-    }
-
-    /// T − h of the hidden layers.
-    pub(in crate::rules) fn differences(&self) -> &Activations<T> {
-        self.differences.values()
     }
 
     /// For each hidden layer, the angle in degrees between Q_l and the transposed derivatives of z_{L+1} by h_l, over the images

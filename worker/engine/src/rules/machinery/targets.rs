@@ -13,7 +13,6 @@ use tch::TchError;
 
 use super::decoder::{Decoder, Scratch};
 use super::differences::Differences;
-use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::linear::{self, WriteMode};
 use crate::kernels::loss::softmax;
@@ -36,7 +35,8 @@ pub(in crate::rules) fn decoder_rate(forward: OptimiserConfig, own: &Hyperparame
 /// Targets of all hidden layers.
 #[derive(Debug)]
 pub(in crate::rules) struct Targets<T> {
-    differences: Differences<T>,
+    /// T − h of the hidden layers, and δ.
+    pub(in crate::rules) differences: Differences<T>,
     scratch: Scratch<T>,
     /// The decoders of layers 2 to L+1. A rule without a decoder of the output layer uses the buffers of the last one.
     decoders: Vec<Decoder<T>>,
@@ -131,21 +131,6 @@ impl<T: Scalar> Targets<T> {
             }
         }
         Ok(())
-    }
-
-    /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
-    pub(in crate::rules) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
-        self.differences.compute_deltas(step);
-    }
-
-    /// δ of all hidden layers.
-    pub(in crate::rules) fn deltas(&self) -> &Activations<T> {
-        self.differences.deltas()
-    }
-
-    /// T − h of the hidden layers.
-    pub(in crate::rules) fn differences(&self) -> &Activations<T> {
-        self.differences.values()
     }
 
     /// (layer, loss) of each decoder that was trained, if the context wanted the losses.
