@@ -212,8 +212,8 @@ impl Floor {
                 }
                 if gradient_rows > 0 {
                     add(z, &matrix(positions, inputs)?, &weight.f_tr()?);
-                    let (errors, units) = (matrix(gradient_rows, back)?, matrix(gradient_rows, units)?);
-                    add(matrix(back, unfolded.size()[1])?, &errors.f_tr()?, &units);
+                    let (errors, codes) = (matrix(gradient_rows, back)?, matrix(gradient_rows, units)?);
+                    add(matrix(back, units)?, &errors.f_tr()?, &codes);
                 }
             }
         }

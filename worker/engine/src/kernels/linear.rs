@@ -86,6 +86,13 @@ pub fn inner_product(left: &Tensor, right: &Tensor) -> Result<f64, TchError> {
     left.f_mul(right)?.f_sum(Kind::Double)?.f_double_value(&[])
 }
 
+/// The angle in degrees between two vectors, from their inner product and their squares; `None` if one of them is zero.
+#[must_use]
+pub fn angle(product: f64, squares: [f64; 2]) -> Option<f64> {
+    let norms = squares[0].sqrt() * squares[1].sqrt();
+    (norms > 0.0).then(|| (product / norms).clamp(-1.0, 1.0).acos().to_degrees())
+}
+
 /// ΔW = inputᵀ · δ, or ΔW += inputᵀ · δ, [in, out], for one weight slice.
 pub fn weight_gradient(
     mode: WriteMode,

@@ -160,11 +160,9 @@ impl ParameterGroup {
     /// Decoders from the output to every unit of layers 1 to L, from N(0, 1/classes), without biases.
     #[must_use]
     pub fn output_decoders(architecture: &Architecture, change: Change) -> Self {
-        let of_layer = |layer| {
-            let (inputs, outputs) = (InputSpec::block(architecture.classes(), 1), architecture.channels(layer));
-            let row_ranges = kernel_row_ranges(&inputs);
-            ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: false }
-        };
+        let from_classes = || InputSpec::block(architecture.classes(), 1);
+        let of_layer =
+            |layer| ParameterSpec { has_biases: false, ..separate_spec(from_classes(), architecture.channels(layer)) };
         let specs = architecture.topology.hidden().map(of_layer).collect();
         let law = Law { purpose: Purpose::Decoder, gain: Gain::One, first_draw: FirstDraw::plain };
         Self { name: DECODER, first: 1, specs, law, change }
@@ -206,17 +204,17 @@ pub(super) fn forward_spec(architecture: &Architecture, layer: usize) -> Paramet
 
 /// The parameter spec of a decoder: its inputs are the units of the layer, its outputs the hidden sources of the layer.
 fn decoder_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
-    let (inputs, outputs) = (
-        InputSpec::block(architecture.channels(layer), architecture.kernel_size(layer)),
-        architecture.hidden_channels(layer),
-    );
-    let row_ranges = kernel_row_ranges(&inputs);
-    ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: true }
+    let inputs = InputSpec::block(architecture.channels(layer), architecture.kernel_size(layer));
+    separate_spec(inputs, architecture.hidden_channels(layer))
 }
 
 /// The parameter spec of the classifier of a hidden layer.
 fn classifier_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
-    let (inputs, outputs) = (InputSpec::block(architecture.channels(layer), 1), architecture.classes());
+    separate_spec(InputSpec::block(architecture.channels(layer), 1), architecture.classes())
+}
+
+/// The parameter spec of weights and biases beside the network, with a slice for each kernel row.
+fn separate_spec(inputs: InputSpec, outputs: usize) -> ParameterSpec {
     let row_ranges = kernel_row_ranges(&inputs);
     ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges, has_biases: true }
 }

@@ -109,9 +109,9 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         self.pass.output_delta.tensor()
     }
 
-    /// onehot(y) − softmax(z), [images, classes].
-    pub(super) fn output_difference(&self) -> Result<Tensor, TchError> {
-        scaled(self.pass.output_delta.rows(), -self.batch_size())
+    /// η (onehot(y) − softmax(z)), [images, classes].
+    pub(super) fn output_difference(&self, eta: f64) -> Result<Tensor, TchError> {
+        scaled(self.pass.output_delta.rows(), -eta * self.batch_size())
     }
 
     /// factor · onehot(y), [images, classes].

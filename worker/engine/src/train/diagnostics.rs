@@ -9,6 +9,7 @@ use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use tch::TchError;
 
+use crate::kernels::linear;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::transfer::{copy_rows_to_host, copy_to_host};
 use crate::model::{ForwardPass, Model};
@@ -159,9 +160,8 @@ fn norm(numbers: &[f64]) -> f64 {
 
 /// The angle between two vectors in degrees; `None` if one of them is zero.
 fn angle(left: &[f64], right: &[f64]) -> Option<f64> {
-    let dot: f64 = left.iter().zip(right).map(|(left, right)| left * right).sum();
-    let norms = norm(left) * norm(right);
-    (norms > 0.0).then(|| (dot / norms).clamp(-1.0, 1.0).acos().to_degrees())
+    let product = |left: &[f64], right: &[f64]| left.iter().zip(right).map(|(left, right)| left * right).sum();
+    linear::angle(product(left, right), [product(left, left), product(right, right)])
 }
 
 #[cfg(test)]

@@ -135,17 +135,16 @@ impl<T: Scalar> DifferenceTargets<T> {
     ) -> Result<(), TchError> {
         let Self { differences, scratch, decoders, .. } = self;
         let decoder = &decoders[layer - 2];
+        let units = &decoder.units;
         if layer == step.output() {
-            linear::identity(WriteMode::Overwrite, &decoder.units.first, step.output_delta())?;
-            linear::multiply(&decoder.units.first, -eta * step.batch_size())?;
+            decoder.decode(step, &decoder.sources.first, &step.output_difference(eta)?)?;
         } else {
-            linear::identity(WriteMode::Overwrite, &decoder.units.first, differences.values().matrix(layer))?;
+            linear::identity(WriteMode::Overwrite, &units.first, differences.values().matrix(layer))?;
             linear::identity(WriteMode::Overwrite, &decoder.values.first, decoder.of_layer(step))?;
-            let (values, units) =
-                (decoder.values.first_mut(&mut scratch.values), decoder.units.first_mut(&mut scratch.units));
-            activation_difference(step.model.activation, values, units)?;
+            let values = decoder.values.first_mut(&mut scratch.values);
+            activation_difference(step.model.activation, values, units.first_mut(&mut scratch.units))?;
+            decoder.decode(step, &decoder.sources.first, &units.first)?;
         }
-        decoder.decode(step, &decoder.sources.first, &decoder.units.first)?;
         let layout = step.model.architecture.layout(layer);
         differences.add_to_sources(step, layer, (&scratch.sources, layout), |_| 1.0);
         Ok(())
@@ -200,8 +199,7 @@ impl<T: Scalar> DifferenceTargets<T> {
                 }
             }
         }
-        let norms = (sums[1] * sums[2]).sqrt();
-        Ok((norms > 0.0).then(|| (sums[0] / norms).clamp(-1.0, 1.0).acos().to_degrees()))
+        Ok(linear::angle(sums[0], [sums[1], sums[2]]))
     }
 }
 

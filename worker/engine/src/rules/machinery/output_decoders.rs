@@ -7,10 +7,11 @@ use tch::TchError;
 
 use super::differences::Differences;
 use super::layer_errors::LayerErrors;
-use crate::kernels::handles::{Matrix, ViewMut};
+use crate::kernels::handles::Matrix;
 use crate::kernels::linear::{self, WriteMode};
+use crate::kernels::loss::one_hot;
 use crate::kernels::scalar::Scalar;
-use crate::kernels::transfer::{copy_rows_to_host, fill};
+use crate::kernels::transfer::copy_rows_to_host;
 use crate::model::group::DECODER;
 use crate::model::{LayerValues, Model};
 use crate::rules::StepContext;
@@ -22,7 +23,7 @@ pub(in crate::rules) struct OutputDecoders<T> {
     pub(in crate::rules) differences: Differences<T>,
     /// The values of the layers with noise on one of them.
     noisy: LayerValues<T>,
-    /// An error of the output, or its change by noise, [images, classes].
+    /// The change of the output by noise, [images, classes].
     of_output: Matrix<T>,
     /// The noise of each hidden layer, [images, units].
     noise: Vec<Matrix<T>>,
@@ -46,12 +47,10 @@ impl<T: Scalar> OutputDecoders<T> {
 
     /// T_l − h_l = −η Q_l (softmax(z_{L+1}) − onehot(y)) for all hidden layers.
     pub(in crate::rules) fn compute(&mut self, step: &StepContext<'_, T>, eta: f64) -> Result<(), TchError> {
-        let error = self.of_output.tensor();
-        linear::identity(WriteMode::Overwrite, error, step.output_delta())?;
-        linear::multiply(error, -eta * step.batch_size())?;
+        let error = step.output_difference(eta)?;
         for layer in step.hidden_layers() {
             let q = &step.model.group(DECODER).weight_slices(step.lane, layer)[0];
-            linear::forward(self.differences.values().matrix(layer), [(error, &q.weight)])?;
+            linear::forward(self.differences.values().matrix(layer), [(&error, &q.weight)])?;
         }
         Ok(())
     }
@@ -98,7 +97,7 @@ impl<T: Scalar> OutputDecoders<T> {
 
     /// For each hidden layer, the angle in degrees between Q_l and the transposed derivatives of z_{L+1} by h_l, over the images
     /// of the batch. A layer with a zero in place of a direction has none.
-    pub(in crate::rules) fn angles(&mut self, step: &StepContext<'_, T>) -> Result<Vec<(usize, f64)>, TchError> {
+    pub(in crate::rules) fn angles(&self, step: &StepContext<'_, T>) -> Result<Vec<(usize, f64)>, TchError> {
         let Model { forward, architecture, .. } = &*step.model;
         let (output, classes) = (step.output(), architecture.classes());
         let mut errors = LayerErrors::new(step.model, step.pass.batch_size)?;
@@ -107,10 +106,9 @@ impl<T: Scalar> OutputDecoders<T> {
         let mut sums = vec![[0.0; 3]; q.len()];
         for class in 0..classes {
             // The derivatives of the logit of this class.
-            fill(self.of_output.buffer_mut().whole_mut(), T::default());
-            fill_column(&mut self.of_output, class);
+            let of_class = one_hot(&vec![class as i64; step.pass.batch_size], classes, T::from_f64(1.0))?;
             errors.begin();
-            errors.send_delta(output, self.of_output.tensor(), forward.weight_slices(step.lane, output))?;
+            errors.send_delta(output, of_class.tensor(), forward.weight_slices(step.lane, output))?;
             for layer in step.hidden_layers().rev() {
                 errors.sum(layer);
                 let derivatives = copy_rows_to_host(errors.deltas().rows(layer));
@@ -128,19 +126,8 @@ impl<T: Scalar> OutputDecoders<T> {
             }
         }
         let angle = |(layer, [dot, of_q, of_derivatives]): (usize, [f64; 3])| {
-            let norms = (of_q * of_derivatives).sqrt();
-            (norms > 0.0).then(|| (layer, (dot / norms).clamp(-1.0, 1.0).acos().to_degrees()))
+            Some((layer, linear::angle(dot, [of_q, of_derivatives])?))
         };
         Ok((1..).zip(sums).filter_map(angle).collect())
-    }
-}
-
-/// Sets a column to 1.
-fn fill_column<T: Scalar>(matrix: &mut Matrix<T>, column: usize) {
-    let columns = matrix.columns();
-    let rows = matrix.buffer().length() / columns;
-    for row in 0..rows {
-        let place: ViewMut<'_, T> = matrix.buffer_mut().view_mut(row * columns + column..row * columns + column + 1);
-        fill(place, T::from_f64(1.0));
     }
 }

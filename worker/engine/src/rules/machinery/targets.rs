@@ -102,7 +102,7 @@ impl<T: Scalar> Targets<T> {
             let probabilities = softmax(step.pass.layers.logits.rows())?;
             decoder.decode(step, &decoder.decoded, &[probabilities])?;
         }
-        let difference = step.output_difference()?;
+        let difference = step.output_difference(1.0)?;
         decoder.decode(step, &decoder.sources, &[difference])?;
         decoder.correction(step, &mut self.scratch)?;
         self.add_to_sources(step, output, |_| 1.0);
