@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::axis::{Axis, Dimension, TooFine, difference, intersection};
 use crate::configuration::{Configuration, Point};
-use crate::settings::{Level, Setting, Value};
+use crate::settings::{Condition, Level, Setting, Value};
 
 const CHECKED: &str = "every point of a checked block is a configuration";
 
@@ -236,6 +236,30 @@ impl Block {
         let mut dimensions = self.dimensions[..first].to_vec();
         dimensions.push(Dimension::new(settings.map(axis).collect()));
         Some(Self::of(self.share, self.constants.clone(), dimensions))
+    }
+
+    /// The part of the block with these settings; `None` if there is none. A setting that the block does not set has its default.
+    #[must_use]
+    pub fn with(&self, settings: &Point) -> Option<Self> {
+        let axis = |(&setting, value): (&Setting, &Value)| (setting, Axis::List(vec![value.clone()]));
+        // One value of each setting does not cut a range into pieces.
+        self.restricted(&settings.iter().map(axis).collect::<Vec<_>>()).ok().flatten()
+    }
+
+    /// Whether a condition holds anywhere in the block.
+    #[must_use]
+    pub fn meets(&self, condition: &Condition) -> bool {
+        let on = condition.on;
+        let is_range = |dimension: &Dimension| matches!(dimension.axis(on), Some(Axis::Range { .. }));
+        // All values of a range are equal for conditions, and there may be very many.
+        let values = if self.dimensions.iter().any(is_range) { None } else { self.values(on) };
+        match values {
+            Some(values) => values.iter().any(|value| (condition.holds)(Some(value))),
+            None => {
+                let value = self.raw_point(0).get(&on).cloned().or_else(|| on.default_value());
+                (condition.holds)(value.as_ref())
+            }
+        }
     }
 
     /// All values of a setting in the block; `None` if the block does not set it. Use it for short axes only.

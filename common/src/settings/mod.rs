@@ -2,6 +2,7 @@
 
 mod assignment;
 mod domain;
+pub mod place;
 mod value;
 
 use std::fmt;

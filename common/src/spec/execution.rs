@@ -10,7 +10,7 @@ use super::error::{ErrorList, unknown};
 use crate::workers::capability::{MEMORY_GB_MAX, Requirement};
 use crate::workers::flags;
 
-/// The execution options: how a sweep runs and how its results are judged, not what it trains.
+/// The execution options: how a sweep runs, not what it trains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionOptions {
     /// Maximum number of attempts after the first for a trajectory that fails.
@@ -27,8 +27,6 @@ pub struct ExecutionOptions {
     pub weight: u32,
     /// The requirement for its workers.
     pub require: Requirement,
-    /// The difference of accuracies, a fraction, within which two arms count as equivalent.
-    pub equivalence_margin: f64,
 }
 
 impl Default for ExecutionOptions {
@@ -41,13 +39,9 @@ impl Default for ExecutionOptions {
             priority: 0,
             weight: 1,
             require: Requirement::default(),
-            equivalence_margin: EQUIVALENCE_MARGIN,
         }
     }
 }
-
-/// The default margin of equivalence: one point of accuracy.
-pub const EQUIVALENCE_MARGIN: f64 = 0.01;
 
 /// Which stored results a sweep reuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +69,7 @@ impl fmt::Display for Reuse {
 
 pub(super) const CHECKPOINT_EVERY_S: &str = "checkpoint_every_s";
 /// The keys of execution options, except `checkpoint_every_s`, which may also be under `train`.
-pub(super) const KEYS: [&str; 7] = ["retries", "share", "reuse", "priority", "weight", "require", "equivalence_margin"];
+pub(super) const KEYS: [&str; 6] = ["retries", "share", "reuse", "priority", "weight", "require"];
 
 const CHECKPOINT_EVERY_S_MAX: f64 = 1e6;
 /// Maximum weight; the minimum is 1.
@@ -128,12 +122,6 @@ fn entry(key: &str, node: &Node, execution: &mut ExecutionOptions, errors: &mut 
             let weight = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from 1 to {WEIGHT_MAX}");
             execution.weight = valid(weight, key, node, key, &help, errors).unwrap_or(1);
-        }
-        "equivalence_margin" => {
-            let among = |fraction: &f64| *fraction > 0.0 && *fraction < 1.0;
-            let help = "it takes a fraction of accuracy above 0 and below 1, such as 0.01 for one point";
-            let margin = valid(|kind| number(kind).filter(among), key, node, key, help, errors);
-            execution.equivalence_margin = margin.unwrap_or(EQUIVALENCE_MARGIN);
         }
         _ => require(node, &mut execution.require, errors),
     }
@@ -189,7 +177,7 @@ fn text(kind: &Kind) -> Option<String> {
     }
 }
 
-fn number(kind: &Kind) -> Option<f64> {
+pub(super) fn number(kind: &Kind) -> Option<f64> {
     match kind {
         Kind::Integer(number) => Some(*number as f64),
         Kind::Real(number) => Some(*number),
@@ -222,16 +210,7 @@ fn reuse(kind: &Kind) -> Option<Reuse> {
 
 /// Writes every option as TOML, so that [`read`] finds the same options.
 pub(super) fn write(execution: &ExecutionOptions, text: &mut String) {
-    let ExecutionOptions {
-        retries_max,
-        checkpoint_every_s,
-        share,
-        reuse,
-        priority,
-        weight,
-        require,
-        equivalence_margin,
-    } = execution;
+    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
     let reuse = match reuse {
         Reuse::SameCpuClass => quoted(SAME_CPU_CLASS),
         Reuse::Always | Reuse::Never => reuse.to_string(),
@@ -239,7 +218,7 @@ pub(super) fn write(execution: &ExecutionOptions, text: &mut String) {
     let _fits = write!(
         text,
         "retries = {retries_max}\n{CHECKPOINT_EVERY_S} = {checkpoint_every_s:?}\nshare = {share}\nreuse = {reuse}\n\
-         priority = {priority}\nweight = {weight}\nequivalence_margin = {equivalence_margin:?}\n"
+         priority = {priority}\nweight = {weight}\n"
     );
     let device = require.device.as_ref().map(|device| format!("device = {}", quoted(device)));
     let memory = (require.memory_bytes > 0).then(|| format!("memory_gb = {:?}", gigabytes(require.memory_bytes)));
@@ -263,7 +242,7 @@ fn bytes_of(gigabytes: f64) -> u64 {
 }
 
 /// The result of `read` for a node; if there is none, adds an error.
-fn valid<T>(
+pub(super) fn valid<T>(
     read: impl Fn(&Kind) -> Option<T>,
     name: &str,
     node: &Node,
@@ -279,7 +258,7 @@ fn valid<T>(
     value
 }
 
-fn refuse(name: &str, node: &Node, place: &str, help: &str, errors: &mut ErrorList<'_>) {
+pub(super) fn refuse(name: &str, node: &Node, place: &str, help: &str, errors: &mut ErrorList<'_>) {
     errors.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
 }
 
@@ -301,20 +280,11 @@ mod tests {
         assert_eq!(parse("").map(|spec| spec.execution), Ok(ExecutionOptions::default()));
         let spec = parse(
             "share = false\nreuse = false\npriority = -3\nweight = 7\nretries = 0\ncheckpoint_every_s = 1.5\n\
-             require = { device = \"cuda\", memory_gb = 0.5, labels = [\"b\", \"a\"] }\nequivalence_margin = 0.02",
+             require = { device = \"cuda\", memory_gb = 0.5, labels = [\"b\", \"a\"] }",
         );
         let spec = spec.expect("valid");
-        let ExecutionOptions {
-            retries_max,
-            checkpoint_every_s,
-            share,
-            reuse,
-            priority,
-            weight,
-            require,
-            equivalence_margin,
-        } = spec.execution;
-        assert_eq!(equivalence_margin, 0.02);
+        let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } =
+            spec.execution;
         assert_eq!(
             (retries_max, checkpoint_every_s, share, reuse, priority, weight),
             (0, 1.5, false, Reuse::Never, -3, 7)
@@ -336,11 +306,6 @@ mod tests {
         for (lines, expected) in [
             ("share = 1", "t:1:9: share: `share` cannot be the whole number 1; it is true or false"),
             ("reuse = \"no\"", "t:1:9: reuse: `reuse` cannot be the text \"no\"; write false"),
-            (
-                "equivalence_margin = 1",
-                "t:1:22: equivalence_margin: `equivalence_margin` cannot be the whole number 1; it takes a fraction of accuracy \
-                 above 0 and below 1, such as 0.01 for one point",
-            ),
             ("retries = \"3\"", "t:1:11: retries: `retries` cannot be the text \"3\"; write 3"),
             (
                 "weight = \"0\"",

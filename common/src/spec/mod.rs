@@ -5,7 +5,7 @@
 //! | `document` | a text in TOML, YAML or JSON, as one tree of nodes, and changes of the text |
 //! | `read` | from nodes to values and axes, checked against their settings |
 //! | `blocks` | from settings to blocks, checked as a whole |
-//! | `duplicates` | blocks that have a common trial |
+//! | `analysis_plan` | how results are judged: the margin of equivalence, and the planned contrasts |
 //! | `measures` | the measures, checked against the trials |
 //! | `reports` | the maximum size of a trajectory's report |
 //! | `execution` | the execution options |
@@ -13,9 +13,9 @@
 //! | [`presets`] | spec files that are compiled in |
 //! | `error` | the errors, reported together |
 
+mod analysis_plan;
 mod blocks;
 mod document;
-mod duplicates;
 mod error;
 mod execution;
 mod measures;
@@ -29,12 +29,13 @@ mod tests;
 
 use std::path::Path;
 
+pub use analysis_plan::{AnalysisPlan, EQUIVALENCE_MARGIN, PlannedContrast};
 pub use document::amend::amend;
 use document::node::{self, Kind, Node};
 use document::parse;
 pub use document::pin::pin;
 pub use error::{SpecError, SpecErrors};
-pub use execution::{EQUIVALENCE_MARGIN, ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
+pub use execution::{ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
 pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
 pub use sweep::extend::ExtensionError;

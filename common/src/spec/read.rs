@@ -9,6 +9,9 @@ use crate::settings::{Domain, Setting, Value};
 use crate::vocabulary::Dataset;
 use crate::vocabulary::dataset::{CustomData, DatasetRef};
 
+/// The keys of the analysis plan, at the top of a spec.
+pub(super) const ANALYSIS_KEYS: [&str; 2] = ["equivalence_margin", "contrast"];
+
 /// Maximum number of values of a logarithmic range.
 const LOG_COUNT_MAX: u64 = 10_000;
 
@@ -24,7 +27,7 @@ pub(super) enum Given {
 /// The setting of a key; adds an error if there is none with this name.
 pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], errors: &mut ErrorList<'_>) -> Option<Setting> {
     let found = Setting::from_name(&key.name);
-    if found.is_none() && (key.name == "name" || execution::KEYS.contains(&key.name.as_str())) {
+    if found.is_none() && (key.name == "name" || is_of_sweep(&key.name)) {
         let message = format!("`{}` is not a setting of trials", key.name);
         errors.add(&key.span, place, message, "move it to the top of the file, outside every table");
     } else if found.is_none() {
@@ -32,6 +35,10 @@ pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], errors: &mu
         unknown(key, place, "setting", known, errors);
     }
     found
+}
+
+fn is_of_sweep(key: &str) -> bool {
+    execution::KEYS.iter().chain(&ANALYSIS_KEYS).any(|known| *known == key)
 }
 
 /// Reads the value of a setting.

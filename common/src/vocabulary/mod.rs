@@ -112,6 +112,16 @@ names! {
 }
 
 names! {
+    /// What a contrast compares.
+    Quantity("quantity of a contrast") {
+        /// Test accuracy, a fraction.
+        Accuracy = "accuracy",
+        /// Slope of the test accuracy on the depth, a fraction per hidden layer.
+        Slope = "slope",
+    }
+}
+
+names! {
     /// When the decoders of a rule learn.
     DecoderOrder("decoder order") {
         /// With the forward weights: targets come from the decoders as they were before the update.

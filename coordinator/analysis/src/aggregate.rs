@@ -12,33 +12,88 @@ use std::collections::BTreeMap;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::rules::Rule;
+use biosweep_common::settings::place::{PLACE, is_unset_unless_named};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetRef;
-use biosweep_common::vocabulary::{ActivationFunction, Network};
+use biosweep_common::vocabulary::{ActivationFunction, Network, ParametersAs, PcSolver};
 use serde::Serialize;
 
 use crate::replicates::mean::{Mean, mean};
 use crate::replicates::{Configuration, Divergence, End, Part, Replicates, by_name};
 use crate::selection::{best, distinctive};
 
-/// The place of a cell in tables. The order is that of tables.
+/// The place of a cell in tables: one value of each setting in [`PLACE`], in its order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The dataset.
     pub dataset: DatasetRef,
     /// The learning rule.
     pub rule: Rule,
+    /// The solver of predictive coding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pc_solver: Option<PcSolver>,
     /// The network: the kind of layers and their connections.
     pub network: Network,
+    /// The network whose number of parameters it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters_as: Option<ParametersAs>,
     /// The activation function of the hidden layers.
     pub activation: ActivationFunction,
     /// Number of hidden layers.
     pub depth: u32,
 }
 
-/// The settings of a place.
-pub const PLACE: [Setting; 5] =
-    [Setting::Dataset, Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
+/// What learns: a rule and a network, each with the setting that makes it another one. The order is that of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Learner {
+    /// The learning rule.
+    pub rule: Rule,
+    /// The solver of predictive coding.
+    pub pc_solver: Option<PcSolver>,
+    /// The network.
+    pub network: Network,
+    /// The network whose number of parameters it has.
+    pub parameters_as: Option<ParametersAs>,
+}
+
+impl Learner {
+    /// The solver, if it is not the usual one.
+    #[must_use]
+    pub fn unusual_solver(&self) -> Option<PcSolver> {
+        let usual = Setting::PcSolver.default_value();
+        self.pc_solver.filter(|solver| usual != Some(Value::Name(solver.name().into())))
+    }
+
+    /// The rule and what makes it another one, such as `pc (error)`.
+    #[must_use]
+    pub fn rule_name(&self) -> String {
+        self.unusual_solver().map_or_else(|| self.rule.to_string(), |solver| format!("{} ({solver})", self.rule))
+    }
+
+    /// The network and what makes it another one, such as `nn as dn`.
+    #[must_use]
+    pub fn network_name(&self) -> String {
+        self.parameters_as.map_or_else(|| self.network.to_string(), |other| format!("{} as {other}", self.network))
+    }
+}
+
+/// The settings of a place that differ between these results.
+#[must_use]
+pub fn differing_places(replicates: &Replicates) -> Vec<Setting> {
+    let applies = |setting: Setting, point: &Point| {
+        setting.condition().is_none_or(|condition| (condition.holds)(point.get(&condition.on)))
+    };
+    let is_absent = |setting: Setting| {
+        let mut points = replicates.configurations().iter().map(|one| &one.point);
+        points.any(|point| !point.contains_key(&setting) && applies(setting, point))
+    };
+    let differs = |setting: Setting| match replicates.values(setting).len() {
+        0 => false,
+        1 => is_unset_unless_named(setting) && is_absent(setting),
+        _ => true,
+    };
+    PLACE.into_iter().filter(|&setting| differs(setting)).collect()
+}
 
 /// The replicates of the best candidate for one place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,6 +140,13 @@ pub fn cells(replicates: &Replicates, divergence: Divergence) -> Vec<Cell> {
 }
 
 impl Place {
+    /// What learns at this place.
+    #[must_use]
+    pub const fn learner(&self) -> Learner {
+        let Self { rule, pc_solver, network, parameters_as, .. } = *self;
+        Learner { rule, pc_solver, network, parameters_as }
+    }
+
     /// The place of a point; `None` if it has none.
     pub fn of(point: &Point) -> Option<Self> {
         fn name<T: std::str::FromStr>(point: &Point, setting: Setting) -> Option<T> {
@@ -97,7 +159,9 @@ impl Place {
         Some(Self {
             dataset: name(point, Setting::Dataset)?,
             rule: name(point, Setting::Rule)?,
+            pc_solver: name(point, Setting::PcSolver),
             network: name(point, Setting::Network)?,
+            parameters_as: name(point, Setting::ParametersAs),
             activation: name(point, Setting::Activation)?,
             depth: u32::try_from(depth).ok()?,
         })

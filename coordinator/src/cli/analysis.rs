@@ -7,8 +7,8 @@ use biosweep_analysis::replicates::Replicates;
 use biosweep_analysis::report::{Record, Spec};
 use biosweep_common::configuration::Point;
 use biosweep_common::results::views::CurveView;
-use biosweep_common::settings::{Setting, Value};
-use biosweep_common::spec::EQUIVALENCE_MARGIN;
+use biosweep_common::settings::Setting;
+use biosweep_common::spec::{AnalysisPlan, EQUIVALENCE_MARGIN};
 use clap::Args;
 
 use super::failure::Failure;
@@ -39,8 +39,8 @@ pub(super) struct Analysed {
     /// The name of the sweep or of the files, how complete the sweep is, and the wanted settings.
     pub(super) title: String,
     pub(super) replicates: Replicates,
-    /// The margin of equivalence in the spec; an error if the specs of several files differ in it.
-    pub(super) margin: Result<f64, Failure>,
+    /// The analysis plan of the spec; an error if the specs of several files differ in it.
+    pub(super) plan: Result<AnalysisPlan, Failure>,
     /// The learning curves of the wanted settings with their diagnostics; `None` if they were not read. A file has none.
     pub(super) curves: Option<Vec<CurveView>>,
 }
@@ -55,11 +55,14 @@ pub(super) enum Curves {
 /// The arms to compare.
 #[derive(Debug, Args)]
 pub(crate) struct ArmsArgs {
-    /// The setting whose values are compared, with these values; the first one is the baseline
-    #[arg(long, default_value = "network=nn,dn", value_name = "SETTING=VALUE,VALUE")]
-    arms: String,
-    /// Compare separately for each value of these settings [default: dataset, rule, network, activation and depth, if they
-    /// differ]
+    /// The setting whose values are compared, with these values; the first one is the baseline [default: network=nn,dn]
+    #[arg(long, value_name = "SETTING=VALUE,VALUE")]
+    arms: Option<String>,
+    /// One arm that several settings make, such as network=nn,parameters_as=dn; give it for each arm, the baseline first
+    #[arg(long, value_name = "SETTING=VALUE,SETTING=VALUE", conflicts_with = "arms")]
+    arm: Vec<String>,
+    /// Compare separately for each value of these settings [default: dataset, rule, network, activation, depth, pc_solver and
+    /// parameters_as, if they differ]
     #[arg(long, value_name = "SETTING", value_delimiter = ',')]
     by: Option<Vec<String>>,
 }
@@ -95,10 +98,10 @@ impl AnalysisArgs {
         let only = self.only()?;
         let analysed = match self.from.as_slice() {
             [_, ..] => {
-                let Files { title, results, margin } = self.files()?;
+                let Files { title, results, plan } = self.files()?;
                 let mut replicates = Replicates::only(only.clone());
                 results.iter().try_for_each(|result| replicates.add(result)).map_err(Failure::environment)?;
-                Analysed { title, replicates, margin, curves: None }
+                Analysed { title, replicates, plan, curves: None }
             }
             [] => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
@@ -110,37 +113,50 @@ impl AnalysisArgs {
                     Curves::Unread => None,
                 };
                 client.close().await?;
-                Analysed { title: folder::title(&sweep), replicates, margin: Ok(spec.margin()), curves }
+                Analysed { title: folder::title(&sweep), replicates, plan: Ok(spec.analysis()), curves }
             }
         };
-        let Analysed { title, replicates, margin, curves } = analysed;
+        let Analysed { title, replicates, plan, curves } = analysed;
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
             return Err(no_results(self.sweep().unwrap_or(&title), self.sweep(), &only));
         }
         let title = titled(title, &only);
         let wanted = Record::only(only);
         let curves = curves.map(|curves| curves.into_iter().filter(|curve| wanted.has(curve)).collect());
-        Ok(Analysed { title, replicates, margin, curves })
+        Ok(Analysed { title, replicates, plan, curves })
     }
 }
 
 impl ArmsArgs {
+    /// Whether arms or groups are given.
+    pub(super) const fn are_given(&self) -> bool {
+        self.arms.is_some() || !self.arm.is_empty() || self.by.is_some()
+    }
+
     /// The question about these arms, with the default margin and test.
     pub(super) fn question(&self) -> Result<Question, Failure> {
-        let text = &self.arms;
-        let (name, values) = text.split_once('=').ok_or_else(|| {
-            Failure::bad_input(format!("--arms {text}: write it as SETTING=VALUE,VALUE, such as network=nn,dn"))
-        })?;
-        let setting = settings::named("--arms", name)?;
-        let arms = values.split(',').map(|word| settings::value("--arms", setting, word));
-        Ok(Question {
-            setting,
-            arms: arms.collect::<Result<Vec<Value>, _>>()?,
-            by: by(self.by.as_deref())?,
-            margin: EQUIVALENCE_MARGIN,
-            test: Test::SignFlip,
-        })
+        let arms = match self.arm.as_slice() {
+            [] => arms_of(self.arms.as_deref().unwrap_or("network=nn,dn"))?,
+            arms => arms.iter().map(|arm| arm_of(arm)).collect::<Result<_, _>>()?,
+        };
+        let (shared, by) = (Point::new(), by(self.by.as_deref())?);
+        Ok(Question { shared, arms, by, margin: EQUIVALENCE_MARGIN, test: Test::SignFlip })
     }
+}
+
+/// The arms of one setting, such as `network=nn,dn`.
+fn arms_of(text: &str) -> Result<Vec<Point>, Failure> {
+    let (name, values) = text.split_once('=').ok_or_else(|| {
+        Failure::bad_input(format!("--arms {text}: write it as SETTING=VALUE,VALUE, such as network=nn,dn"))
+    })?;
+    let setting = settings::named("--arms", name)?;
+    let values = values.split(',').map(|word| settings::value("--arms", setting, word));
+    Ok(Question::arms_of(setting, values.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// An arm of several settings, such as `network=nn,parameters_as=dn`.
+fn arm_of(text: &str) -> Result<Point, Failure> {
+    settings::assignments("--arm", &text.split(',').map(str::to_owned).collect::<Vec<_>>())
 }
 
 /// Parses the settings of `--by`.

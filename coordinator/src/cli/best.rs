@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use biosweep_analysis::aggregate::PLACE;
-use biosweep_analysis::replicates::{REPLICATES, Replicates};
+use biosweep_analysis::aggregate::differing_places;
+use biosweep_analysis::replicates::REPLICATES;
 use biosweep_analysis::selection::best_by;
-use biosweep_common::settings::Setting;
 use clap::Args;
 
 use super::TableFormat;
@@ -18,8 +17,8 @@ use crate::render::{self, json};
 pub(crate) struct BestArgs {
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
-    /// Choose separately for each value of these settings [default: dataset, rule, network, activation and depth, if they
-    /// differ]
+    /// Choose separately for each value of these settings [default: dataset, rule, network, activation, depth, pc_solver and
+    /// parameters_as, if they differ]
     #[arg(long, value_name = "SETTING", value_delimiter = ',')]
     by: Option<Vec<String>>,
 }
@@ -33,15 +32,10 @@ pub(super) async fn run(args: &BestArgs, home: &Path, format: TableFormat) -> Re
         )));
     }
     let replicates = args.analysis.replicates(home).await?;
-    let by = asked.unwrap_or_else(|| differing(&replicates));
+    let by = asked.unwrap_or_else(|| differing_places(&replicates));
     let best = best_by(&replicates, &by);
     answer(match format {
         TableFormat::Json => json::pretty(&best),
         format => render::best::best(&best, &by, format),
     })
-}
-
-/// The settings of a place that differ.
-fn differing(replicates: &Replicates) -> Vec<Setting> {
-    PLACE.into_iter().filter(|&setting| replicates.values(setting).len() > 1).collect()
 }

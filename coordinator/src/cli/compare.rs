@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use biosweep_analysis::compare::{Question, Test, compare};
+use biosweep_analysis::compare::{Question, Test, compare, planned};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -38,10 +38,22 @@ fn test() -> impl TypedValueParser<Value = Test> {
 
 pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
     let question = args.arms.question()?;
-    let Analysed { replicates, margin, .. } = args.analysis.analysed(home, Curves::Unread).await?;
-    let margin = args.margin.map_or(margin, Ok)?;
-    let question = Question { margin, test: args.test, ..question };
-    let comparison = compare(&replicates, &question).map_err(Failure::bad_input)?;
+    let is_of_part = !args.analysis.only()?.is_empty();
+    let Analysed { replicates, plan, .. } = args.analysis.analysed(home, Curves::Unread).await?;
+    let comparison = match (args.arms.are_given() || is_of_part, args.margin) {
+        (true, Some(margin)) => compare(&replicates, &Question { margin, test: args.test, ..question }),
+        (is_asked, margin) => {
+            let mut plan = plan?;
+            plan.equivalence_margin = margin.unwrap_or(plan.equivalence_margin);
+            match is_asked || plan.contrasts.is_empty() {
+                true => {
+                    compare(&replicates, &Question { margin: plan.equivalence_margin, test: args.test, ..question })
+                }
+                false => Ok(planned(&replicates, &plan, args.test)),
+            }
+        }
+    };
+    let comparison = comparison.map_err(Failure::bad_input)?;
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),
         format => render::compare::comparison(&comparison, args.test, format),

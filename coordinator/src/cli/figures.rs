@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use biosweep_analysis::compare::{Question, compare, verdicts};
 use biosweep_analysis::figures::{Figure, Format, Kind, Material, Width};
 use biosweep_common::results::views::CurveView;
 use clap::Args;
@@ -11,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::Output;
-use super::analysis::{Analysed, AnalysisArgs, Curves};
+use super::analysis::{Analysed, AnalysisArgs, ArmsArgs, Curves};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
 use crate::files::new_file::{Earlier, NewFile};
@@ -22,6 +23,8 @@ use crate::terminal::say;
 pub(crate) struct FiguresArgs {
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
+    #[command(flatten)]
+    arms: ArmsArgs,
     /// The figures to draw [default: all that the results allow]
     #[arg(long, value_parser = kind(), value_delimiter = ',')]
     kind: Vec<Kind>,
@@ -62,9 +65,15 @@ pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Resu
     check_kinds(args)?;
     let needs_curves = args.kind.is_empty() || args.kind.iter().any(|kind| kind.is_of_curves());
     let needed = if needs_curves { Curves::Read } else { Curves::Unread };
-    let Analysed { title, replicates, curves, .. } = args.analysis.analysed(home, needed).await?;
+    let Analysed { title, replicates, plan, curves } = args.analysis.analysed(home, needed).await?;
+    let comparison = match args.arms.are_given() {
+        true => compare(&replicates, &Question { margin: plan?.equivalence_margin, ..args.arms.question()? })
+            .map_err(Failure::bad_input)?,
+        false => verdicts(&replicates, &plan?),
+    };
     create_folder(&args.to)?;
-    let material = Material { title: &title, replicates: &replicates, curves: curves.as_deref() };
+    let material =
+        Material { title: &title, replicates: &replicates, comparison: &comparison, curves: curves.as_deref() };
     let kinds = if args.kind.is_empty() { material.kinds() } else { args.kind.clone() };
     let mut drawn = Vec::new();
     for kind in kinds {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use biosweep_analysis::import::{self, File, Part};
 use biosweep_common::results::views::{ResultView, SpecView};
-use biosweep_common::spec::EQUIVALENCE_MARGIN;
+use biosweep_common::spec::AnalysisPlan;
 
 use super::failure::Failure;
 
@@ -16,24 +16,23 @@ pub(super) struct Files {
     pub(super) title: String,
     /// The results.
     pub(super) results: Vec<ResultView>,
-    /// The margin of equivalence in the specs of the files, or the default if no file has a spec; an error if the margins
-    /// differ.
-    pub(super) margin: Result<f64, Failure>,
+    /// The analysis plan in the specs of the files, or the default if no file has a spec; an error if the plans differ.
+    pub(super) plan: Result<AnalysisPlan, Failure>,
 }
 
 impl Files {
     /// Reads the files. An error names the file.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let (mut parts, mut margins) = (Vec::new(), Vec::new());
+        let (mut parts, mut plans) = (Vec::new(), Vec::new());
         for path in paths {
             let File { results, spec } = of_file(path)?;
             let file = path.display().to_string();
-            margins.extend(spec.as_ref().and_then(margin).map(|margin| (file.clone(), margin)));
+            plans.extend(spec.as_ref().and_then(plan).map(|plan| (file.clone(), plan)));
             parts.push(Part { file, results });
         }
         let results =
             import::combined(parts).map_err(|error| Failure::bad_input(format!("--from {}: {error}", error.file)))?;
-        Ok(Self { title: title(paths), results, margin: only_margin(&margins) })
+        Ok(Self { title: title(paths), results, plan: only_plan(plans) })
     }
 }
 
@@ -55,21 +54,25 @@ fn unread(path: &Path, error: &io::Error) -> String {
     }
 }
 
-/// The margin in a spec; `None` if this version cannot read the spec.
-fn margin(spec: &SpecView) -> Option<f64> {
-    spec.spec().map(|spec| spec.execution.equivalence_margin)
+/// The analysis plan in a spec; `None` if this version cannot read the spec.
+fn plan(spec: &SpecView) -> Option<AnalysisPlan> {
+    spec.spec().map(|spec| spec.analysis)
 }
 
-/// The margin on which all files agree.
-fn only_margin(margins: &[(String, f64)]) -> Result<f64, Failure> {
-    let Some((first, margin)) = margins.first() else { return Ok(EQUIVALENCE_MARGIN) };
-    match margins.iter().find(|(_, other)| other != margin) {
-        Some((second, other)) => Err(Failure::bad_input(format!(
-            "--from: `equivalence_margin` is {margin} in the spec of {first} and {other} in that of {second}; leave out one \
-             of the files, or compare them with `biosweep compare --margin`"
-        ))),
-        None => Ok(*margin),
-    }
+/// The analysis plan on which all files agree.
+fn only_plan(plans: Vec<(String, AnalysisPlan)>) -> Result<AnalysisPlan, Failure> {
+    let mut plans = plans.into_iter();
+    let Some((first, plan)) = plans.next() else { return Ok(AnalysisPlan::default()) };
+    let Some((second, other)) = plans.find(|(_, other)| *other != plan) else { return Ok(plan) };
+    let (ours, theirs) = (plan.equivalence_margin, other.equivalence_margin);
+    let what = if ours == theirs {
+        format!("the planned contrasts differ between the specs of {first} and {second}")
+    } else {
+        format!("`equivalence_margin` is {ours} in the spec of {first} and {theirs} in that of {second}")
+    };
+    Err(Failure::bad_input(format!(
+        "--from: {what}; leave out one of the files, or say what to compare with `biosweep compare --arms` and `--margin`"
+    )))
 }
 
 /// The title of results in files: the common start of their names, or the first name with the number of the others.
@@ -102,7 +105,7 @@ mod tests {
     /// Writes an exported file of one trial, whose spec has this line.
     fn exported(folder: &TempDir, name: &str, format: Format, line: &str) -> PathBuf {
         let text = format!(
-            "name = \"s\"\n{line}\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 5\n"
+            "name = \"s\"\n{line}\n[data]\ndataset = \"mnist\"\n[grid]\nrule = [\"bp\", \"fa\"]\nnetwork = \"nn\"\ndepth = [1, 5]\n"
         );
         let (_, text) = SweepSpec::parse_to_store(text, spec::Format::Toml, "s").expect("a spec");
         let spec = SpecView { text, extensions: Vec::new() };
@@ -118,21 +121,26 @@ mod tests {
     }
 
     #[test]
-    fn files_have_the_margin_of_the_specs_in_them() {
+    fn files_have_the_analysis_plan_of_the_specs_in_them() {
         let folder = tempfile::tempdir().expect("a folder");
         let wide = exported(&folder, "wide.parquet", Format::Parquet, "equivalence_margin = 0.03");
         let also = exported(&folder, "also-wide.parquet", Format::Parquet, "equivalence_margin = 0.03");
         let rows = exported(&folder, "rows.jsonl", Format::Jsonl, "equivalence_margin = 0.05");
-        let margin = |paths: &[&PathBuf]| {
-            Files::read(&paths.iter().map(|&path| path.clone()).collect::<Vec<_>>()).expect("good files").margin
+        let plan = |paths: &[&PathBuf]| {
+            Files::read(&paths.iter().map(|&path| path.clone()).collect::<Vec<_>>()).expect("good files").plan
         };
-        assert_eq!(margin(&[&wide, &also, &rows]).expect("one margin"), 0.03);
-        assert_eq!(margin(&[&rows]).expect("the default"), EQUIVALENCE_MARGIN, "JSON Lines have no spec");
+        assert_eq!(plan(&[&wide, &also, &rows]).expect("one margin").equivalence_margin, 0.03);
+        assert_eq!(plan(&[&rows]).expect("the default"), AnalysisPlan::default(), "JSON Lines have no spec");
         let usual = exported(&folder, "usual-margin.parquet", Format::Parquet, "");
-        let error = margin(&[&wide, &usual]).expect_err("two margins").to_string();
-        for part in ["wide.parquet and 0.01", "usual-margin.parquet; ", "is 0.03 in", "compare --margin"] {
+        let error = plan(&[&wide, &usual]).expect_err("two margins").to_string();
+        for part in ["wide.parquet and 0.01", "usual-margin.parquet; ", "is 0.03 in", "compare --arms"] {
             assert!(error.contains(part), "{part}: {error}");
         }
+        let lines = "equivalence_margin = 0.03\n[[contrast]]\narms = [{ rule = \"bp\" }, { rule = \"fa\" }]\nwhere = { depth = 1 }";
+        let planned = exported(&folder, "planned-contrast.parquet", Format::Parquet, lines);
+        assert_eq!(plan(&[&planned]).expect("a plan").contrasts.len(), 1);
+        let error = plan(&[&wide, &planned]).expect_err("two plans").to_string();
+        assert!(error.contains("the planned contrasts") && error.contains("compare --arms"), "{error}");
     }
 
     #[test]

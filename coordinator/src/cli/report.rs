@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use biosweep_analysis::compare::verdicts;
 use biosweep_analysis::figures::Material;
 use biosweep_analysis::report::{self, Contents, Record, Spec, Subject, illustrations};
 use biosweep_common::configuration::Point;
@@ -84,13 +85,14 @@ async fn of_sweep(
 
 /// The title of files of results, and their report.
 fn of_file(analysis: &AnalysisArgs, only: Point) -> Result<(String, String), Failure> {
-    let Files { title: name, results, margin } = analysis.files()?;
+    let Files { title: name, results, plan } = analysis.files()?;
     let mut record = Record::only(only.clone());
     results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
     if record.is_empty() {
         return Err(no_results(&name, None, &only));
     }
-    let subject = Subject::File { name: &name, margin: margin? };
+    let plan = plan?;
+    let subject = Subject::File { name: &name, plan: &plan };
     let html = written(subject, &record, &titled(name.clone(), &only), None);
     Ok((name, html))
 }
@@ -106,7 +108,12 @@ const fn subject<'a>(status: &'a SweepStatus, spec: &'a Spec) -> Subject<'a> {
 }
 
 fn written(subject: Subject<'_>, record: &Record, title: &str, curves: Option<&[CurveView]>) -> String {
-    let illustrations = illustrations(Material { title, replicates: record.replicates(), curves });
+    let comparison = match subject {
+        Subject::Sweep { spec, .. } => verdicts(record.replicates(), &spec.analysis()),
+        Subject::File { plan, .. } => verdicts(record.replicates(), plan),
+    };
+    let material = Material { title, replicates: record.replicates(), comparison: &comparison, curves };
+    let illustrations = illustrations(material);
     let (now, version) = (Clock::start().wall(), env!("CARGO_PKG_VERSION"));
     report::html(&Contents { subject, record, illustrations: &illustrations, now, version })
 }

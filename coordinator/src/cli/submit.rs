@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use biosweep_common::spec::{ExecutionOptions, SweepSpec};
+use biosweep_common::spec::{AnalysisPlan, ExecutionOptions, SweepSpec};
 use clap::Args;
 
 use super::answer::answer;
@@ -31,7 +31,7 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
     // Datasets are checked as in `plan`, because custom data is on this machine. Downloadable data is found by the
     // workers.
     datasets::look(&source.spec, None, Some(home)).await?;
-    let asked = source.spec.execution.clone();
+    let asked = (source.spec.execution.clone(), source.spec.analysis.clone());
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let kept = if found { client.spec(&sweep.id.to_string()).await?.spec() } else { None };
@@ -56,9 +56,9 @@ fn or_stored(failure: Failure, args: &SubmitArgs, home: &Path) -> Failure {
     failure.and(format_args!("to continue a submitted sweep, use `biosweep resume {name}` or `biosweep run {name}`"))
 }
 
-/// If an equal sweep was found and other execution options were asked for, says which options it keeps.
-pub(super) fn say_kept(found: Option<&SweepSpec>, asked: &ExecutionOptions) {
-    if let Some(kept) = found.map(|spec| &spec.execution).filter(|kept| *kept != asked) {
+/// If an equal sweep was found and other execution options or another analysis plan were asked for, says which it keeps.
+pub(super) fn say_kept(found: Option<&SweepSpec>, (options, plan): &(ExecutionOptions, AnalysisPlan)) {
+    if let Some(kept) = found.filter(|kept| (&kept.execution, &kept.analysis) != (options, plan)) {
         say(human::keeps_its_options(kept));
     }
 }

@@ -1,6 +1,6 @@
 //! A comparison of two arms: its sentences and its table.
 
-use biosweep_analysis::compare::{Comparison, Contrast, Measure, Test, Verdict, sentence};
+use biosweep_analysis::compare::{Comparison, Contrast, Test, Verdict, sentence};
 use biosweep_analysis::statistics::interval::Interval;
 use biosweep_common::settings::{Setting, Value};
 
@@ -16,7 +16,7 @@ new data: its interval for new training images (Nadeau and Bengio 2003)";
 
 /// The comparison in the format of an answer.
 pub(crate) fn comparison(comparison: &Comparison, test: Test, output: TableFormat) -> String {
-    let contrasts: Vec<&Contrast> = comparison.primary.iter().chain(&comparison.secondary).collect();
+    let contrasts: Vec<&Contrast> = comparison.all().collect();
     let table = tabular(&contrasts);
     let caption = format!("{CAPTION}\np: {}; Holm: corrected over the family", test.in_words());
     if output != TableFormat::Human {
@@ -42,8 +42,8 @@ fn tabular(contrasts: &[&Contrast]) -> Tabular {
             .map(|setting| contrast.group.get(setting).map_or_else(|| "–".to_owned(), Value::short))
             .collect();
         row.extend([
-            measure(contrast.measure).to_owned(),
-            format!("{}, {}", contrast.first.value.short(), contrast.second.value.short()),
+            contrast.quantity.to_string(),
+            arms(contrast),
             points(contrast.first.mean),
             points(contrast.second.mean),
             points(contrast.difference),
@@ -59,11 +59,10 @@ fn tabular(contrasts: &[&Contrast]) -> Tabular {
     Tabular { rows: contrasts.iter().map(row).collect(), header, names }
 }
 
-const fn measure(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Accuracy => "accuracy",
-        Measure::Slope => "slope",
-    }
+/// `nn, dn`. Arms of several settings have commas in their names.
+fn arms(contrast: &Contrast) -> String {
+    let separator = if contrast.setting.is_some() { ", " } else { "; " };
+    [contrast.first.name(), contrast.second.name()].join(separator)
 }
 
 fn verdict(contrast: &Contrast) -> &'static str {

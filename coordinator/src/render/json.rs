@@ -13,7 +13,7 @@ use biosweep_common::results::views::{
 };
 use biosweep_common::settings::Level;
 use biosweep_common::spec::presets::Preset;
-use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText};
+use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText, SweepSpec};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ pub(crate) fn status(status: &SweepStatus, text: &SpecView) -> String {
     value["spec"] = submitted.as_str().into();
     value["format"] = format.name().into();
     value["resolved"] = resolved.as_str().into();
-    value["execution"] = json!(text.spec().map(|spec| execution_value(&spec.execution)));
+    value["execution"] = json!(text.spec().map(|spec| execution_value(&spec)));
     let extension = |SpecText { text, format, resolved }: &SpecText| json!({ "spec": text, "format": format.name(), "resolved": resolved });
     value["extensions"] = text.extensions.iter().map(extension).collect();
     pretty(&value)
@@ -166,10 +166,10 @@ pub(crate) fn worker(worker: &WorkerView) -> String {
     pretty(&worker_value(worker))
 }
 
-pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], folder: &ResultsFolder) -> String {
+pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[&Contrast], folder: &ResultsFolder) -> String {
     let mut value = sweep_value(sweep);
     value["cells"] = cells.iter().map(cell_value).collect();
-    let verdict = |contrast: &Contrast| {
+    let verdict = |contrast: &&Contrast| {
         let mut value = json!(contrast);
         value["sentence"] = sentence(contrast).into();
         value
@@ -228,17 +228,8 @@ fn sweep_value(sweep: &SweepView) -> Value {
 }
 
 /// The execution options under their names in a spec.
-fn execution_value(execution: &ExecutionOptions) -> Value {
-    let ExecutionOptions {
-        retries_max,
-        checkpoint_every_s,
-        share,
-        reuse,
-        priority,
-        weight,
-        require,
-        equivalence_margin,
-    } = execution;
+fn execution_value(spec: &SweepSpec) -> Value {
+    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = &spec.execution;
     json!({
         "retries": retries_max,
         "checkpoint_every_s": checkpoint_every_s,
@@ -255,7 +246,7 @@ fn execution_value(execution: &ExecutionOptions) -> Value {
             "memory_gb": require.memory_bytes as f64 / 1e9,
             "labels": require.labels,
         },
-        "equivalence_margin": equivalence_margin,
+        "equivalence_margin": spec.analysis.equivalence_margin,
     })
 }
 

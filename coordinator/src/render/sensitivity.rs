@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use biosweep_analysis::axes::sensitivity::Sensitivity;
+use biosweep_analysis::compare::arm_name;
 use biosweep_analysis::replicates::mean::Mean;
 use biosweep_common::settings::{Setting, Value};
 
@@ -30,7 +31,7 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
         for arm in &group.arms {
             let value = |setting| group.group.get(setting).map_or_else(|| "–".to_owned(), Value::short);
             let mut row: Vec<String> = settings.iter().map(value).collect();
-            row.extend([arm.value.short(), arm.spread.settings.to_string(), arm.spread.diverged.to_string()]);
+            row.extend([arm_name(&arm.arm), arm.spread.settings.to_string(), arm.spread.diverged.to_string()]);
             row.push(accuracy(arm.spread.trimmed_mean));
             row.extend(arm.spread.quantiles.map(|quantile| accuracy(quantile.map(alone))));
             row.push(accuracy(arm.better_than_first.map(alone)));

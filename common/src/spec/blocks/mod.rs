@@ -4,15 +4,18 @@
 //! |---|---|
 //! | here | the blocks: axes, zips, exclusions |
 //! | `checks` | whether every setting has an effect, and every combination of values a meaning |
+//! | `duplicates` | blocks that have a common trial |
 
 mod checks;
+mod duplicates;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 pub(super) use self::checks::use_of;
 use self::checks::{check_combinations, check_conditions, check_resolutions};
-use super::duplicates::{FEWER_BLOCKS, Written, report_duplicates};
+pub(super) use self::duplicates::FEWER_BLOCKS;
+use self::duplicates::{Written, report_duplicates};
 use super::error::{ErrorList, Limits};
 use super::read::Given;
 use crate::configuration::Point;

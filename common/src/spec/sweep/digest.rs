@@ -5,25 +5,17 @@ use std::fmt::Write as _;
 use super::SweepSpec;
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
-use crate::settings::{Condition, Setting};
+use crate::settings::Setting;
 use crate::spec::{ExecutionOptions, Reuse};
 
 /// A BLAKE3 hash in hexadecimal. It is equal for equal trials in equal order under the same name, however they are
 /// written: in any format, with keys in any order, with or without defaults, with whole numbers as a list or as a
 /// range.
 pub(super) fn digest(spec: &SweepSpec) -> String {
-    let SweepSpec { name, grid, measures, execution } = spec;
-    // The checkpoint interval, the workers, the priority and the margin of verdicts do not affect results.
-    let ExecutionOptions {
-        retries_max,
-        share,
-        reuse,
-        checkpoint_every_s: _,
-        priority: _,
-        weight: _,
-        require: _,
-        equivalence_margin: _,
-    } = execution;
+    let SweepSpec { name, grid, measures, execution, analysis: _ } = spec;
+    // The analysis plan, the checkpoint interval, the workers and the priority do not affect results.
+    let ExecutionOptions { retries_max, share, reuse, checkpoint_every_s: _, priority: _, weight: _, require: _ } =
+        execution;
     let mut text = format!("name {name}\nretries {retries_max}\n");
     if !share {
         text.push_str("share false\n");
@@ -51,7 +43,7 @@ fn write_block(block: &Block, text: &mut String) {
         if let Some(value) = value
             && !varies
             && !setting.is_implied(&value)
-            && setting.condition().is_none_or(|condition| is_used(block, &condition))
+            && setting.condition().is_none_or(|condition| block.meets(&condition))
         {
             let _fits = writeln!(text, "{setting} = {value}");
         }
@@ -67,20 +59,5 @@ fn write_block(block: &Block, text: &mut String) {
             };
         }
         let _fits = writeln!(text, "at {:?}", dimension.places());
-    }
-}
-
-/// Whether a condition holds anywhere in the block.
-fn is_used(block: &Block, condition: &Condition) -> bool {
-    let on = condition.on;
-    let is_range = |dimension: &Dimension| matches!(dimension.axis(on), Some(Axis::Range { .. }));
-    // All values of a range are equal for conditions, and there may be very many.
-    let values = if block.dimensions().iter().any(is_range) { None } else { block.values(on) };
-    match values {
-        Some(values) => values.iter().any(|value| (condition.holds)(Some(value))),
-        None => {
-            let value = block.raw_point(0).get(&on).cloned().or_else(|| on.default_value());
-            (condition.holds)(value.as_ref())
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use super::SweepSpec;
 use crate::grid::{Grid, TooFine, TooLarge};
-use crate::spec::{ExecutionOptions, Reuse, TooManyPoints, reports};
+use crate::spec::{EQUIVALENCE_MARGIN, ExecutionOptions, PlannedContrast, Reuse, TooManyPoints, reports};
 use crate::workers::capability::Requirement;
 
 /// Why a sweep cannot be extended.
@@ -76,8 +76,11 @@ impl SweepSpec {
         agree_as("reuse", &ours.reuse, &theirs.reuse, &default.reuse, Reuse::to_string)?;
         agree("priority", &ours.priority, &theirs.priority, &default.priority)?;
         agree("weight", &ours.weight, &theirs.weight, &default.weight)?;
-        agree("equivalence_margin", &ours.equivalence_margin, &theirs.equivalence_margin, &default.equivalence_margin)?;
-        agree_as("require", &ours.require, &theirs.require, &default.require, Requirement::to_string)
+        agree_as("require", &ours.require, &theirs.require, &default.require, Requirement::to_string)?;
+        let (ours, theirs) = (&self.analysis, &extension.analysis);
+        agree("equivalence_margin", &ours.equivalence_margin, &theirs.equivalence_margin, &EQUIVALENCE_MARGIN)?;
+        let count = |contrasts: &Vec<PlannedContrast>| format!("{} planned contrasts", contrasts.len());
+        agree_as("contrast", &ours.contrasts, &theirs.contrasts, &Vec::new(), count)
     }
 }
 

@@ -14,15 +14,16 @@ use crate::settings::Setting;
 use crate::spec::blocks::{self, Draft, Entry};
 use crate::spec::document::node::{Key, Kind, Node};
 use crate::spec::document::parse;
-use crate::spec::duplicates::FEWER_BLOCKS;
 use crate::spec::error::{ErrorList, Limits, SpecErrors, too_long, too_long_resolved, unknown};
 use crate::spec::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use crate::spec::read::{self, Given};
-use crate::spec::{Format, RESOLVED_BYTES_MAX, SPEC_BYTES_MAX, SpecText, TooManyPoints, measures, reports};
+use crate::spec::{
+    AnalysisPlan, Format, RESOLVED_BYTES_MAX, SPEC_BYTES_MAX, SpecText, TooManyPoints, analysis_plan, measures, reports,
+};
 use crate::vocabulary::diagnostics::Measure;
 use crate::vocabulary::text::is_disruptive;
 
-/// A sweep that can run: its name, trials, measures and execution options.
+/// A sweep that can run: its name, trials, measures, execution options and analysis plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepSpec {
     /// The name.
@@ -33,6 +34,8 @@ pub struct SweepSpec {
     pub measures: Vec<Measure>,
     /// The execution options.
     pub execution: ExecutionOptions,
+    /// How the results are judged.
+    pub analysis: AnalysisPlan,
 }
 
 const NAME_CHARACTERS_MAX: usize = 128;
@@ -134,7 +137,8 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<Document> {
         errors.add(&root.span, "", "a spec file is a table", "start with `name`, [data], [grid]");
         return None;
     };
-    let is_known = |key: &Key| TOP.iter().chain(&execution::KEYS).any(|known| key.name == *known);
+    let is_known =
+        |key: &Key| TOP.iter().chain(&execution::KEYS).chain(&read::ANALYSIS_KEYS).any(|known| key.name == *known);
     for (key, _) in entries.iter().filter(|(key, _)| !is_known(key)) {
         unknown_at_top(key, errors);
     }
@@ -143,6 +147,7 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<Document> {
     let measured = at_top_or_in_train(entries, MEASURE, errors);
     let checkpoint_every_s = at_top_or_in_train(entries, CHECKPOINT_EVERY_S, errors);
     let execution = execution::read(entries, checkpoint_every_s, errors);
+    let equivalence_margin = analysis_plan::margin(entries, errors);
 
     let mut shared = Shared::default();
     if let Some((_, node)) = part("data") {
@@ -183,7 +188,9 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<Document> {
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
         errors.add(&span, "grid", too_many.to_string(), TooManyPoints::HELP);
     }
-    let spec = SweepSpec { name: name?, grid: grid?, measures, execution };
+    let contrasts = grid.as_ref().map(|grid| analysis_plan::contrasts(entries, grid, errors));
+    let analysis = AnalysisPlan { equivalence_margin: equivalence_margin?, contrasts: contrasts.unwrap_or_default() };
+    let spec = SweepSpec { name: name?, grid: grid?, measures, execution, analysis };
     Some(Document { spec, shared, drafts })
 }
 
@@ -193,7 +200,8 @@ fn unknown_at_top(key: &Key, errors: &mut ErrorList<'_>) {
         let help = "move it under [train] if it is the same for all trials, or under [grid]";
         return errors.add(&key.span, key.name.clone(), message, help);
     }
-    unknown(key, &key.name, "key", TOP.into_iter().chain(execution::KEYS), errors);
+    let known = TOP.into_iter().chain(execution::KEYS).chain(read::ANALYSIS_KEYS);
+    unknown(key, &key.name, "key", known, errors);
 }
 
 fn read_name(root: &Node, name: Option<&(Key, Node)>, errors: &mut ErrorList<'_>) -> Option<String> {
@@ -270,7 +278,7 @@ fn drafts(alone: Range<usize>, shared: &Shared, blocks: Option<&Node>, errors: &
     if errors.limits == Limits::Apply && (items.len() > blocks::BLOCKS_MAX || copied > COPIED_MAX) {
         let message =
             format!("{} blocks are too many, or the lists under [grid] are too long for so many", items.len());
-        errors.add(&node.span, "block", message, FEWER_BLOCKS);
+        errors.add(&node.span, "block", message, blocks::FEWER_BLOCKS);
         return Vec::new();
     }
     let own = |(index, item): (usize, &Node)| {

@@ -7,8 +7,8 @@ use crate::grid::axis::Axis;
 use crate::settings::{Setting, Value};
 use crate::spec::blocks::{Draft, Exclude, Zip, use_of};
 use crate::spec::document::written::{list, quoted};
-use crate::spec::execution;
 use crate::spec::read::Given;
+use crate::spec::{analysis_plan, execution};
 use crate::vocabulary::dataset::DatasetRef;
 
 /// The spec as TOML. Settings common to all blocks are in `[grid]`, with the default of each setting that applies to a trial and
@@ -16,6 +16,7 @@ use crate::vocabulary::dataset::DatasetRef;
 pub(super) fn resolved(spec: &SweepSpec, shared: &Shared, drafts: &[Draft]) -> String {
     let mut text = format!("name = {}\n", quoted(&spec.name));
     execution::write(&spec.execution, &mut text);
+    analysis_plan::write_margin(&spec.analysis, &mut text);
     if !spec.measures.is_empty() {
         line(&mut text, "measure", &list(spec.measures.iter().map(|measure| quoted(measure.name()))));
     }
@@ -41,6 +42,7 @@ pub(super) fn resolved(spec: &SweepSpec, shared: &Shared, drafts: &[Draft]) -> S
         write_zips(&draft.zips[shared.zips.len()..], &mut text);
         write_excludes(draft.excludes.iter().filter(|exclude| !exclude.shared), &mut text);
     }
+    analysis_plan::write_contrasts(&spec.analysis, value, &mut text);
     text
 }
 
@@ -113,6 +115,7 @@ mod tests {
         retries = 0
         checkpoint_every_s = 0.1
         reuse = "same-cpu-class"
+        equivalence_margin = 0.02
         priority = -3
         require = { device = "cuda", memory_gb = 15.999999999, labels = ["b", "a=1"] }
         [data]
@@ -144,6 +147,13 @@ mod tests {
         network = "convnet"
         depth = 4
         downsample_after = [[1], [1, 2]]
+        [[contrast]]
+        question = "Does \"depth\" matter?"
+        arms = [{ depth = 1, learning_rate = 1e-4 }, { depth = 7 }]
+        where = { rule = "bp", network = "dn", activation = "relu" }
+        [[contrast]]
+        arms = [{ activation = "tanh", network = "nn" }, { activation = "sigmoid", network = "nn" }]
+        where = { rule = "dtp" }
         "#;
 
     fn resolved(text: &str, format: Format) -> (SweepSpec, String) {
@@ -159,6 +169,7 @@ mod tests {
             let (spec, resolved) = resolved(text, Format::Toml);
             let again = SweepSpec::parse(&resolved, Format::Toml, "again").unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!((&again.name, &again.execution, &again.measures), (&spec.name, &spec.execution, &spec.measures));
+            assert_eq!(again.analysis, spec.analysis);
             assert_eq!(again.grid.trials(), spec.grid.trials());
             for trial in (0..spec.grid.trials()).step_by(1 + spec.grid.trials() as usize / 500).map(TrialIndex) {
                 assert_eq!(again.grid.configuration(trial), spec.grid.configuration(trial), "{trial:?} of\n{resolved}");

@@ -74,6 +74,9 @@ fn the_examples_are_valid_specs() {
     let specs: Vec<SweepSpec> = examples("toml\n")[..3].iter().map(|text| good(text)).collect();
     let trials: Vec<u64> = specs.iter().map(|spec| spec.grid.trials()).collect();
     assert_eq!(trials, [2 * 10 * 5 * (3 * 6 * 3 + 2 * 5 * 3), 3, 40 - 2 * 2 - 2 * 2]);
+    let networks = "name = \"planned\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"fa\"\ndepth = [3, 10]\n\
+                    [[block]]\nnetwork = [\"nn\", \"readout\", \"dn\"]\n[[block]]\nnetwork = \"nn\"\nparameters_as = \"dn\"\n";
+    assert_eq!(good(&format!("{networks}{}", examples("toml\n")[3])).analysis.contrasts.len(), 2);
     let read = |language, format| SweepSpec::parse(examples(language)[0], format, "docs/spec.md");
     let (yaml, json) = (read("yaml\n", Format::Yaml), read("json\n", Format::Json));
     assert_eq!(yaml.expect("a sweep").digest(), json.expect("a sweep").digest());
@@ -81,7 +84,7 @@ fn the_examples_are_valid_specs() {
 
 #[test]
 fn the_documented_errors_are_those_of_the_program() {
-    let errors = SweepSpec::parse(examples("toml\n")[3], Format::Toml, "wrong.toml").expect_err("errors");
+    let errors = SweepSpec::parse(examples("toml\n")[4], Format::Toml, "wrong.toml").expect_err("errors");
     let documented = between(DOCUMENT, "above is checked -->", "<!-- end of errors -->");
     for error in &errors.errors {
         for part in [&error.message, &error.help, &format!("wrong.toml:{}:{}", error.line, error.column), &error.place]

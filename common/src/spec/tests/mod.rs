@@ -1,5 +1,6 @@
 //! The meaning of specs, and their errors.
 
+mod analysis_plan;
 mod any_text;
 mod document;
 mod errors;

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::Point;
+use biosweep_common::settings::place::PLACE;
 use biosweep_common::settings::{Setting, Value};
 use serde::Serialize;
 
-use crate::aggregate::{PLACE, Place};
-use crate::compare::{CompareError, Group, Question, grouped};
+use crate::aggregate::Place;
+use crate::compare::{CompareError, Group, Question, grouped, only_value};
 use crate::replicates::mean::{Mean, mean_of};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, group_by, key};
 use crate::statistics::summary::{mean, quantiles, trimmed_mean};
@@ -29,8 +30,11 @@ pub struct Sensitivity {
 /// One arm over its tuning settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ArmSensitivity {
-    /// The value of the setting that makes the arms.
-    pub value: Value,
+    /// The settings that make the arm.
+    #[serde(serialize_with = "by_name")]
+    pub arm: Point,
+    /// Their value, if there is one setting.
+    pub value: Option<Value>,
     /// Its accuracies.
     #[serde(flatten)]
     pub spread: Spread,
@@ -87,11 +91,12 @@ type Settings = Vec<(Vec<(Setting, String)>, ByFold)>;
 pub fn sensitivity(replicates: &Replicates, question: &Question) -> Result<Vec<Sensitivity>, CompareError> {
     let groups = grouped(replicates, question)?;
     let of_group = |group: Group<'_>| {
-        let shared = shared(&group, question.setting);
+        let shared = shared(&group, question);
         let arms: Vec<Settings> = group.arms.iter().map(|candidates| settings(candidates, &shared)).collect();
         let each = question.arms.iter().zip(&arms).enumerate();
-        let arms = each.map(|(place, (value, of_arm))| ArmSensitivity {
-            value: value.clone(),
+        let arms = each.map(|(place, (arm, of_arm))| ArmSensitivity {
+            arm: arm.clone(),
+            value: only_value(arm),
             spread: spread(of_arm, diverged(&group.arms[place])),
             better_than_first: if place > 0 { better(of_arm, &arms[0]) } else { None },
         });
@@ -203,11 +208,11 @@ fn matched(settings: &Settings, first: &Settings, fold: u64) -> Vec<Matched> {
 
 /// The tuning settings that all configurations of a group have, by which arms are matched. Dense networks, for example, have
 /// settings that plain ones have not.
-fn shared(group: &Group<'_>, arm: Setting) -> BTreeSet<Setting> {
+fn shared(group: &Group<'_>, question: &Question) -> BTreeSet<Setting> {
     let mut all = group.arms.iter().flatten().map(|one| one.point.keys().copied().collect::<BTreeSet<_>>());
     let first = all.next().unwrap_or_default();
     let common = all.fold(first, |common, own| &common & &own);
-    common.into_iter().filter(|setting| *setting != arm && !PLACE.contains(setting)).collect()
+    common.into_iter().filter(|&setting| !question.names(setting) && !PLACE.contains(&setting)).collect()
 }
 
 /// The tuning settings of an arm with their accuracies in each fold, the mean over its seeds.
@@ -250,8 +255,8 @@ mod tests {
                 results.push(tried("dn", rate, fold, dn + shift));
             }
         }
-        let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
-        let question = Question { setting: Setting::Network, arms, by: None, margin: 0.01, test: Test::SignFlip };
+        let arms = Question::arms_of(Setting::Network, ["nn", "dn"].map(|name| Value::Name(name.into())));
+        let question = Question { shared: Point::new(), arms, by: None, margin: 0.01, test: Test::SignFlip };
         let found = sensitivity(&Replicates::of(&results).expect("known counts"), &question).expect("two arms");
         let [Sensitivity { arms, .. }] = found.as_slice() else { panic!("one group") };
         let near = |mean: Option<Mean>, value: f64| (mean.expect("three folds").mean - value).abs() < 1e-12;

@@ -2,6 +2,7 @@
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::Quantity;
 use serde::{Serialize, Serializer};
 
 use super::pairs::Pairs;
@@ -13,16 +14,6 @@ use crate::statistics::{holm, summary};
 
 /// The level of tests.
 const ALPHA: f64 = 0.05;
-
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measure {
-    /// Test accuracy, a fraction.
-    Accuracy,
-    /// Slope of the test accuracy on the depth, a fraction per hidden layer.
-    Slope,
-}
 
 /// What follows from a contrast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -43,8 +34,11 @@ pub enum Verdict {
 /// An arm of a contrast.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Arm {
-    /// The value of the setting that makes the arms.
-    pub value: Value,
+    /// The settings that make the arm.
+    #[serde(serialize_with = "by_name")]
+    pub arm: Point,
+    /// Their value, if there is one setting.
+    pub value: Option<Value>,
     /// The mean over the pairs; `None` without pairs.
     pub mean: Option<f64>,
     /// Number of candidates among which each fold chose by validation; the greatest one over depths.
@@ -58,14 +52,16 @@ pub struct Arm {
 /// A contrast of two arms.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contrast {
+    /// What a planned contrast asks, in words.
+    pub question: Option<String>,
     /// The settings that the arms share and that distinguish this contrast.
     #[serde(serialize_with = "by_name")]
     pub group: Point,
     /// What is compared.
-    pub measure: Measure,
-    /// The setting that makes the arms.
-    #[serde(serialize_with = "name")]
-    pub setting: Setting,
+    #[serde(rename = "measure")]
+    pub quantity: Quantity,
+    /// The setting that makes the arms; `None` if several do.
+    pub setting: Option<Setting>,
     /// The first arm, the baseline.
     pub first: Arm,
     /// The second arm.
@@ -112,8 +108,7 @@ pub(super) struct Images {
 /// The parts of a contrast that are known before the test.
 pub(super) struct Compared {
     pub(super) group: Point,
-    pub(super) measure: Measure,
-    pub(super) setting: Setting,
+    pub(super) quantity: Quantity,
     pub(super) arms: [Arm; 2],
     pub(super) pairs: Pairs,
     pub(super) images: Option<Images>,
@@ -123,7 +118,11 @@ pub(super) struct Compared {
 
 /// A contrast without its family: Holm's correction and the verdict come with [`judge`].
 pub(super) fn contrast(compared: Compared) -> Contrast {
-    let Compared { group, measure, setting, arms: [first, second], pairs, images, margin, test } = compared;
+    let Compared { group, quantity, arms: [first, second], pairs, images, margin, test } = compared;
+    let setting = match (first.arm.keys().next(), second.arm.keys().next()) {
+        (Some(one), Some(other)) if one == other && first.value.is_some() && second.value.is_some() => Some(*one),
+        _ => None,
+    };
     let numerators = pairs.differences();
     let differences = pairs.fractions(&numerators);
     let new_data = images.filter(|_| pairs.unit == Unit::Fold).and_then(|Images { training, validation }| {
@@ -132,8 +131,9 @@ pub(super) fn contrast(compared: Compared) -> Contrast {
     let significance = test.of(&numerators);
     let mean = |numerators: &[i64]| summary::mean(&pairs.fractions(numerators));
     Contrast {
+        question: None,
         group,
-        measure,
+        quantity,
         setting,
         first: Arm { mean: mean(&pairs.first), ..first },
         second: Arm { mean: mean(&pairs.second), ..second },
@@ -154,17 +154,31 @@ pub(super) fn contrast(compared: Compared) -> Contrast {
     }
 }
 
+/// Which contrasts a family has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Those that can be tested.
+    Tested,
+    /// All that were planned. One that cannot be tested counts as one that shows nothing.
+    Planned,
+}
+
 /// Corrects the p-values of a family, and gives each contrast its verdict.
-pub(super) fn judge(family: &mut [Contrast]) {
-    let tested: Vec<usize> = (0..family.len()).filter(|&place| family[place].p.is_some()).collect();
+pub(super) fn judge(contrasts: &mut [Contrast], family: Family) {
+    let is_member = |contrast: &Contrast| family == Family::Planned || contrast.p.is_some();
+    let members: Vec<usize> = (0..contrasts.len()).filter(|&place| is_member(&contrasts[place])).collect();
     let of = |part: fn(&Contrast) -> Option<f64>| -> Vec<f64> {
-        tested.iter().filter_map(|&place| part(&family[place])).collect()
+        members.iter().map(|&place| part(&contrasts[place]).unwrap_or(1.0)).collect()
     };
     let corrected = holm::adjusted(&of(|contrast| contrast.p)).unwrap_or_default();
     let rejectable = holm::rejectable(&of(|contrast| contrast.smallest_p), ALPHA).unwrap_or_default();
-    for ((&place, &p), &can_reject) in tested.iter().zip(&corrected).zip(&rejectable) {
-        let contrast = &mut family[place];
-        (contrast.p_holm, contrast.family) = (Some(p), tested.len());
+    for ((&place, &p), &can_reject) in members.iter().zip(&corrected).zip(&rejectable) {
+        let contrast = &mut contrasts[place];
+        contrast.family = members.len();
+        if contrast.p.is_none() {
+            continue;
+        }
+        contrast.p_holm = Some(p);
         contrast.verdict = match contrast.difference {
             Some(difference) if p <= ALPHA && difference > 0.0 => Verdict::Helps,
             Some(_) if p <= ALPHA => Verdict::Hurts,
@@ -173,11 +187,6 @@ pub(super) fn judge(family: &mut [Contrast]) {
             _ => Verdict::TooFewPairs,
         };
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn name<S: Serializer>(setting: &Setting, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(setting.name())
 }
 
 #[expect(clippy::ref_option, reason = "serde passes a reference")]

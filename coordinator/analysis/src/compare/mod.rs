@@ -21,20 +21,24 @@ use std::collections::BTreeSet;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::vocabulary::Network;
+use biosweep_common::spec::{AnalysisPlan, PlannedContrast};
+use biosweep_common::vocabulary::{Network, Quantity};
 use serde::Serialize;
 
-pub use self::contrast::{Arm, Contrast, Measure, Verdict};
-use self::contrast::{Compared, Images, contrast, judge};
+pub use self::contrast::{Arm, Contrast, Verdict};
+use self::contrast::{Compared, Family, Images, contrast, judge};
+use self::question::whole;
 pub use self::question::{CompareError, Question};
-pub(crate) use self::question::{Group, grouped};
-pub use self::sentence::sentence;
+pub(crate) use self::question::{Group, grouped, only_value};
+pub use self::sentence::{arm_name, in_words, sentence};
 pub use self::significance::Test;
 use crate::replicates::{Configuration, Replicates, group_by, key};
 
 /// The answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Comparison {
+    /// The planned contrasts; empty if others were asked for.
+    pub planned: Vec<Contrast>,
     /// Contrasts of the slope of accuracy on depth.
     pub primary: Vec<Contrast>,
     /// Contrasts of accuracies.
@@ -51,36 +55,78 @@ pub fn compare(replicates: &Replicates, question: &Question) -> Result<Compariso
     let mut secondary = Vec::new();
     for (_, family) in &families {
         let mut contrasts: Vec<Contrast> = family.iter().flat_map(|group| accuracies(group, question)).collect();
-        judge(&mut contrasts);
+        judge(&mut contrasts, Family::Tested);
         secondary.extend(contrasts);
     }
     let mut primary: Vec<Contrast> =
         families.iter().flat_map(|(point, family)| slopes(point, family, question)).collect();
-    judge(&mut primary);
-    Ok(Comparison { primary, secondary })
+    judge(&mut primary, Family::Tested);
+    Ok(Comparison { planned: Vec::new(), primary, secondary })
+}
+
+/// Answers the planned contrasts, with Holm's correction over all of them, whatever the results already tell.
+#[must_use]
+pub fn planned(replicates: &Replicates, plan: &AnalysisPlan, test: Test) -> Comparison {
+    let answer = |contrast: &PlannedContrast| {
+        let PlannedContrast { question, quantity, arms, shared } = contrast;
+        let by = if *quantity == Quantity::Slope { vec![Setting::Depth] } else { Vec::new() };
+        let (arms, margin) = (arms.to_vec(), plan.equivalence_margin);
+        let asked = Question { shared: shared.clone(), arms, by: Some(by), margin, test };
+        // An arm may have no results yet.
+        let groups = grouped(replicates, &asked).unwrap_or_default();
+        let members: Vec<&Group<'_>> = groups.iter().collect();
+        let answers = match quantity {
+            Quantity::Slope => slopes(&Point::new(), &members, &asked),
+            Quantity::Accuracy => members.iter().flat_map(|group| accuracies(group, &asked)).collect(),
+        };
+        let nothing = || untested(*quantity, &asked);
+        Contrast { question: question.clone(), ..answers.into_iter().next().unwrap_or_else(nothing) }
+    };
+    let mut planned: Vec<Contrast> = plan.contrasts.iter().map(answer).collect();
+    judge(&mut planned, Family::Planned);
+    Comparison { planned, primary: Vec::new(), secondary: Vec::new() }
+}
+
+/// The contrasts on which a sweep gives verdicts: the planned ones or, if none are planned or only a part of the results is
+/// wanted, those of dense with plain connections.
+#[must_use]
+pub fn verdicts(replicates: &Replicates, plan: &AnalysisPlan) -> Comparison {
+    match plan.contrasts.is_empty() || !replicates.wanted().is_empty() {
+        true => connections(replicates, plan.equivalence_margin),
+        false => planned(replicates, plan, Test::SignFlip),
+    }
 }
 
 impl Comparison {
-    /// The contrasts that answer the question: the primary ones and, where there is one depth, those of accuracies.
+    /// Every contrast.
+    pub fn all(&self) -> impl Iterator<Item = &Contrast> {
+        self.planned.iter().chain(&self.primary).chain(&self.secondary)
+    }
+
+    /// The contrasts that answer the question: the planned ones, or the primary ones and, where there is one depth, those of
+    /// accuracies.
     #[must_use]
     pub fn main(&self) -> Vec<&Contrast> {
         let family = |contrast: &Contrast| key(&contrast.group, |setting| setting != Setting::Depth);
         let with_slope: BTreeSet<_> = self.primary.iter().map(family).collect();
         let others = self.secondary.iter().filter(|contrast| !with_slope.contains(&family(contrast)));
-        self.primary.iter().chain(others).collect()
+        self.planned.iter().chain(&self.primary).chain(others).collect()
     }
 }
 
-/// The main contrasts of dense with plain connections; `margin` is the difference of accuracies within which they count as
-/// equivalent. Empty for a sweep without both arms.
-pub fn connections(replicates: &Replicates, margin: f64) -> Vec<Contrast> {
+/// The contrasts of dense with plain connections. Empty for a sweep without both arms.
+fn connections(replicates: &Replicates, margin: f64) -> Comparison {
     let pairs = [[Network::Nn, Network::Dn], [Network::Convnet, Network::DenseConvnet]];
-    let answers = pairs.iter().filter_map(|arms| {
-        let arms = arms.iter().map(|network| Value::Name(network.name().into())).collect();
-        let question = Question { setting: Setting::Network, arms, by: None, margin, test: Test::SignFlip };
-        compare(replicates, &question).ok()
+    let answers = pairs.into_iter().filter_map(|arms| {
+        let arms = Question::arms_of(Setting::Network, arms.map(|network| Value::Name(network.name().into())));
+        compare(replicates, &Question { shared: Point::new(), arms, by: None, margin, test: Test::SignFlip }).ok()
     });
-    answers.flat_map(|answer| answer.main().into_iter().cloned().collect::<Vec<_>>()).collect()
+    let mut all = Comparison::default();
+    for Comparison { planned: _, primary, secondary } in answers {
+        all.primary.extend(primary);
+        all.secondary.extend(secondary);
+    }
+    all
 }
 
 /// The accuracies of each arm beside those of the first one.
@@ -88,9 +134,8 @@ fn accuracies(group: &Group<'_>, question: &Question) -> Vec<Contrast> {
     let beside_first = |place: usize| {
         let (first, second) = (group.arms[0].as_slice(), group.arms[place].as_slice());
         contrast(Compared {
-            group: group.point.clone(),
-            measure: Measure::Accuracy,
-            setting: question.setting,
+            group: whole(&question.shared, &group.point),
+            quantity: Quantity::Accuracy,
             arms: [arm(&question.arms[0], &[first]), arm(&question.arms[place], &[second])],
             pairs: pairs::accuracies(first, second),
             images: images(first),
@@ -115,9 +160,8 @@ fn slopes<'a>(point: &Point, groups: &[&Group<'a>], question: &Question) -> Vec<
         let first: Vec<_> = by_depth.iter().map(|(_, first, _)| first.as_slice()).collect();
         let second: Vec<_> = by_depth.iter().map(|(.., second)| second.as_slice()).collect();
         Some(contrast(Compared {
-            group: point.clone(),
-            measure: Measure::Slope,
-            setting: question.setting,
+            group: whole(&question.shared, point),
+            quantity: Quantity::Slope,
             arms: [arm(&question.arms[0], &first), arm(&question.arms[place], &second)],
             pairs,
             images: images(first.first()?),
@@ -128,11 +172,25 @@ fn slopes<'a>(point: &Point, groups: &[&Group<'a>], question: &Question) -> Vec<
     (1..question.arms.len()).filter_map(beside_first).collect()
 }
 
-fn arm(value: &Value, groups: &[&[&Configuration]]) -> Arm {
+/// A contrast of two arms without pairs.
+fn untested(quantity: Quantity, question: &Question) -> Contrast {
+    contrast(Compared {
+        group: question.shared.clone(),
+        quantity,
+        arms: [arm(&question.arms[0], &[]), arm(&question.arms[1], &[])],
+        pairs: pairs::accuracies(&[], &[]),
+        images: None,
+        margin: question.margin,
+        test: question.test,
+    })
+}
+
+fn arm(settings: &Point, groups: &[&[&Configuration]]) -> Arm {
     let sum =
         |count: fn(&Configuration) -> u64| groups.iter().flat_map(|group| group.iter()).map(|one| count(one)).sum();
     Arm {
-        value: value.clone(),
+        arm: settings.clone(),
+        value: only_value(settings),
         mean: None,
         candidates: groups.iter().map(|group| group.len()).max().unwrap_or(0),
         completed: sum(Configuration::completed),

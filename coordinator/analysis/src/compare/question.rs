@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 
 use biosweep_common::configuration::Point;
+use biosweep_common::settings::place::{PLACE, is_unset_unless_named};
 use biosweep_common::settings::{Setting, Value};
 
 use super::significance::Test;
-use crate::aggregate::PLACE;
-use crate::replicates::{Configuration, REPLICATES, Replicates, group_by};
+use crate::aggregate::differing_places;
+use crate::replicates::{Configuration, REPLICATES, Replicates, group_by, has_all};
 
 /// What to compare.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// The setting that makes the arms.
-    pub setting: Setting,
-    /// The arms; the first one is the baseline of all others.
-    pub arms: Vec<Value>,
+    /// The settings that all arms have. Results without them are left out.
+    pub shared: Point,
+    /// The settings of each arm; the first arm is the baseline of all others. In an arm that lacks a setting of another arm, that
+    /// setting has its default.
+    pub arms: Vec<Point>,
     /// The settings that make groups, within which arms are compared; `None` for the settings of a place that differ.
     pub by: Option<Vec<Setting>>,
     /// The difference of accuracies, a fraction, within which arms count as equivalent. For slopes it is divided by the range
@@ -25,6 +27,23 @@ pub struct Question {
     pub test: Test,
 }
 
+impl Question {
+    /// The arms that differ in one setting.
+    pub fn arms_of(setting: Setting, values: impl IntoIterator<Item = Value>) -> Vec<Point> {
+        values.into_iter().map(|value| Point::from([(setting, value)])).collect()
+    }
+
+    /// The settings that make the arms.
+    fn settings(&self) -> BTreeSet<Setting> {
+        self.arms.iter().flat_map(|arm| arm.keys().copied()).collect()
+    }
+
+    /// Whether a setting makes the arms or is one that they share.
+    pub(crate) fn names(&self, setting: Setting) -> bool {
+        self.shared.contains_key(&setting) || self.arms.iter().any(|arm| arm.contains_key(&setting))
+    }
+}
+
 /// A comparison that is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompareError {
@@ -32,7 +51,7 @@ pub enum CompareError {
     #[error("there are no results yet")]
     Empty,
     /// Less than two arms, or an arm twice.
-    #[error("two different values are needed, such as network=nn,dn")]
+    #[error("two different values are needed, such as network=nn,dn, or two different arms")]
     Arms,
     /// The setting makes replicates.
     #[error("{setting} makes replicates, over which arms are paired, so it makes no arms; choose {others}")]
@@ -42,28 +61,23 @@ pub enum CompareError {
         /// What can make arms.
         others: String,
     },
-    /// No result has this value.
-    #[error("no result has {setting}={value}; there are: {known}")]
+    /// No result has these settings.
+    #[error("no result has {arm}; there are: {known}")]
     NoSuchArm {
-        /// The setting.
-        setting: &'static str,
-        /// The value.
-        value: String,
-        /// The values in the results.
+        /// The settings of the arm that no result has.
+        arm: String,
+        /// What the results have.
         known: String,
     },
     /// The arms would be compared over different experiments.
-    #[error(
-        "{setting} differs within a group ({values}): add it to --by, or choose one value with --where, such as \
-         {setting}={first}"
-    )]
+    #[error("{setting} differs within a group ({values}): {next}")]
     Differs {
         /// The setting.
         setting: &'static str,
         /// Its values.
         values: String,
-        /// The first of them.
-        first: String,
+        /// What to do.
+        next: String,
     },
     /// The setting that makes the arms, or one that makes replicates, cannot make groups.
     #[error("{setting} cannot make groups: {why}")]
@@ -90,7 +104,10 @@ pub(crate) struct Group<'a> {
 pub(crate) fn grouped<'a>(replicates: &'a Replicates, question: &Question) -> Result<Vec<Group<'a>>, CompareError> {
     check_arms(replicates, question)?;
     let by = by(replicates, question)?;
-    let groups = groups(replicates, question, &by);
+    let mut groups = groups(replicates, question, &by);
+    // nn with the size of dn, for example, has no partner of its own kind in dn.
+    let is_of_one_arm = |group: &Group<'_>| group.arms.iter().any(Vec::is_empty);
+    groups.retain(|group| !(is_of_one_arm(group) && group.point.keys().copied().any(is_unset_unless_named)));
     check_groups(&groups, question, &by)?;
     Ok(groups)
 }
@@ -99,22 +116,45 @@ fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), Compar
     if replicates.configurations().is_empty() {
         return Err(CompareError::Empty);
     }
-    if REPLICATES.contains(&question.setting) {
-        return Err(CompareError::Replicates { setting: question.setting.name(), others: others(replicates) });
+    if let Some(setting) = question.settings().into_iter().find(|setting| REPLICATES.contains(setting)) {
+        return Err(CompareError::Replicates { setting: setting.name(), others: others(replicates) });
     }
-    let distinct: BTreeSet<String> = question.arms.iter().map(Value::to_string).collect();
-    if distinct.len() < 2 || distinct.len() < question.arms.len() {
+    let is_repeated = |(index, arm): (usize, &Point)| question.arms[..index].contains(arm);
+    if question.arms.len() < 2 || question.arms.iter().enumerate().any(is_repeated) {
         return Err(CompareError::Arms);
     }
-    let known = replicates.values(question.setting);
-    match question.arms.iter().find(|value| !known.contains(value)) {
-        Some(value) => Err(CompareError::NoSuchArm {
-            setting: question.setting.name(),
-            value: value.short(),
-            known: known.iter().map(Value::short).collect::<Vec<_>>().join(", "),
-        }),
-        None => Ok(()),
+    for arm in question.arms.iter().map(|arm| whole(&question.shared, arm)) {
+        for (&setting, value) in &arm {
+            let known = replicates.values(setting);
+            if !known.contains(value) {
+                let known = known.iter().map(Value::short).collect::<Vec<_>>().join(", ");
+                return Err(CompareError::NoSuchArm { arm: written(&Point::from([(setting, value.clone())])), known });
+            }
+        }
+        if !replicates.configurations().iter().any(|one| has_all(&one.point, &arm)) {
+            let settings: Vec<Setting> = arm.keys().copied().collect();
+            let found = replicates.configurations().iter().map(|one| (&one.point, ()));
+            let known =
+                group_by(found, |setting| settings.contains(&setting)).into_iter().map(|(point, _)| written(&point));
+            return Err(CompareError::NoSuchArm { arm: written(&arm), known: known.collect::<Vec<_>>().join("; ") });
+        }
     }
+    Ok(())
+}
+
+/// The value of an arm with one setting.
+pub(crate) fn only_value(arm: &Point) -> Option<Value> {
+    arm.values().next().filter(|_| arm.len() == 1).cloned()
+}
+
+/// All settings of an arm.
+pub(super) fn whole(shared: &Point, arm: &Point) -> Point {
+    shared.iter().chain(arm).map(|(&setting, value)| (setting, value.clone())).collect()
+}
+
+/// `network=nn,parameters_as=dn`, as arms are written.
+fn written(arm: &Point) -> String {
+    arm.iter().map(|(setting, value)| format!("{}={}", setting.name(), value.short())).collect::<Vec<_>>().join(",")
 }
 
 /// The settings of these results that can make arms: those with several values.
@@ -131,11 +171,10 @@ fn others(replicates: &Replicates) -> String {
 /// The settings that make groups.
 fn by(replicates: &Replicates, question: &Question) -> Result<Vec<Setting>, CompareError> {
     let Some(asked) = &question.by else {
-        let differs = |setting: &Setting| *setting != question.setting && replicates.values(*setting).len() > 1;
-        return Ok(PLACE.into_iter().filter(differs).collect());
+        return Ok(differing_places(replicates).into_iter().filter(|&setting| !question.names(setting)).collect());
     };
     for &setting in asked {
-        let why = if setting == question.setting {
+        let why = if question.names(setting) {
             "it makes the arms"
         } else if REPLICATES.contains(&setting) {
             "it makes replicates, over which arms are compared"
@@ -148,23 +187,36 @@ fn by(replicates: &Replicates, question: &Question) -> Result<Vec<Setting>, Comp
 }
 
 fn groups<'a>(replicates: &'a Replicates, question: &Question, by: &[Setting]) -> Vec<Group<'a>> {
-    let arm = |one: &Configuration| {
-        let value = one.point.get(&question.setting);
-        question.arms.iter().position(|arm| Some(arm) == value)
+    let of_arms = question.settings();
+    let unset: Vec<Setting> = differing_places(replicates)
+        .into_iter()
+        .filter(|&setting| is_unset_unless_named(setting) && !question.names(setting) && !by.contains(&setting))
+        .collect();
+    let is_of = |arm: &Point, point: &Point| {
+        // What another arm names and this one does not has its default.
+        let is_usual = |setting: &Setting| match point.get(setting) {
+            Some(value) => setting.is_required() || setting.default_value().as_ref() == Some(value),
+            None => true,
+        };
+        has_all(point, arm) && of_arms.iter().filter(|setting| !arm.contains_key(setting)).all(is_usual)
     };
-    let of_arms = replicates.configurations().iter().filter_map(|one| Some((&one.point, (arm(one)?, one))));
+    let arm = |one: &Configuration| {
+        let is_unset = unset.iter().all(|setting| !one.point.contains_key(setting));
+        let is_wanted = is_unset && has_all(&one.point, &question.shared);
+        question.arms.iter().position(|arm| is_wanted && is_of(arm, &one.point))
+    };
+    let members = replicates.configurations().iter().filter_map(|one| Some((&one.point, (arm(one)?, one))));
     let group = |(point, members): (Point, Vec<(usize, &'a Configuration)>)| {
         let mut arms = vec![Vec::new(); question.arms.len()];
         members.into_iter().for_each(|(arm, one)| arms[arm].push(one));
         Group { point, arms }
     };
-    group_by(of_arms, |setting| by.contains(&setting)).into_iter().map(group).collect()
+    group_by(members, |setting| by.contains(&setting)).into_iter().map(group).collect()
 }
 
 /// A setting of a place is never a tuning setting: accuracies of two depths, say, are not candidates for one another.
 fn check_groups(groups: &[Group<'_>], question: &Question, by: &[Setting]) -> Result<(), CompareError> {
-    let fixed = PLACE.into_iter().filter(|setting| *setting != question.setting && !by.contains(setting));
-    for setting in fixed {
+    for setting in PLACE.into_iter().filter(|&setting| !question.names(setting) && !by.contains(&setting)) {
         for group in groups {
             let mut values: Vec<String> = Vec::new();
             for value in group.arms.iter().flatten().filter_map(|one| one.point.get(&setting)).map(Value::short) {
@@ -173,8 +225,14 @@ fn check_groups(groups: &[Group<'_>], question: &Question, by: &[Setting]) -> Re
                 }
             }
             if values.len() > 1 {
-                let first = values[0].clone();
-                return Err(CompareError::Differs { setting: setting.name(), values: values.join(", "), first });
+                let name = setting.name();
+                let next = if setting.condition().is_some() {
+                    let arm = question.arms.last().map(written).unwrap_or_default();
+                    format!("name it in the arm that has it, such as --arm {arm},{name}={}", values[0])
+                } else {
+                    format!("add it to --by, or choose one value with --where, such as {name}={}", values[0])
+                };
+                return Err(CompareError::Differs { setting: name, values: values.join(", "), next });
             }
         }
     }

@@ -4,16 +4,17 @@ use std::fmt::Write as _;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::Quantity;
 
-use super::{Arm, Contrast, Measure, Test, Verdict};
+use super::{Arm, Contrast, Test, Verdict, only_value};
 use crate::statistics::interval::Interval;
 
 /// A contrast as one or two sentences.
 #[must_use]
 pub fn sentence(contrast: &Contrast) -> String {
-    let mut text = String::new();
+    let mut text = contrast.question.iter().map(|question| format!("{question} ")).collect::<String>();
     if !contrast.group.is_empty() {
-        let _fits = write!(text, "{}: ", place(&contrast.group));
+        let _fits = write!(text, "{}: ", in_words(&contrast.group));
     }
     let subject = subject(contrast);
     match contrast.verdict {
@@ -24,7 +25,7 @@ pub fn sentence(contrast: &Contrast) -> String {
             let _fits = write!(text, "{subject} hurt{}. {}", third(contrast), amount(contrast));
         }
         Verdict::Equivalent => {
-            let per = if contrast.measure == Measure::Slope { " per added layer" } else { "" };
+            let per = if contrast.quantity == Quantity::Slope { " per added layer" } else { "" };
             let margin = format!("{}{per}", points(contrast.margin));
             let _fits =
                 write!(text, "{subject} make{} no difference above {margin}. {}", third(contrast), amount(contrast));
@@ -39,12 +40,13 @@ pub fn sentence(contrast: &Contrast) -> String {
 
 /// The arms: those of the paper have a name.
 fn subject(contrast: &Contrast) -> String {
-    let (first, second) = (contrast.first.value.short(), contrast.second.value.short());
+    let (first, second) = (contrast.first.name(), contrast.second.name());
     match (contrast.setting, first.as_str(), second.as_str()) {
-        (Setting::Network, "nn", "dn") | (Setting::Network, "convnet", "dense_convnet") => {
+        (Some(Setting::Network), "nn", "dn") | (Some(Setting::Network), "convnet", "dense_convnet") => {
             "dense connections".to_owned()
         }
-        (setting, ..) => format!("{} {second} in place of {first}", setting.name()),
+        (Some(setting), ..) => format!("{} {second} in place of {first}", setting.name()),
+        (None, ..) => format!("{second} in place of {first}"),
     }
 }
 
@@ -56,10 +58,10 @@ fn third(contrast: &Contrast) -> &'static str {
 fn amount(contrast: &Contrast) -> String {
     let difference = contrast.difference.unwrap_or(0.0);
     let size = points(difference.abs());
-    let what = match (contrast.measure, difference >= 0.0) {
-        (Measure::Accuracy, true) => format!("Accuracy is {size} higher"),
-        (Measure::Accuracy, false) => format!("Accuracy is {size} lower"),
-        (Measure::Slope, is_better) => trends(contrast).unwrap_or_else(|| {
+    let what = match (contrast.quantity, difference >= 0.0) {
+        (Quantity::Accuracy, true) => format!("Accuracy is {size} higher"),
+        (Quantity::Accuracy, false) => format!("Accuracy is {size} lower"),
+        (Quantity::Slope, is_better) => trends(contrast).unwrap_or_else(|| {
             let falls = contrast.first.mean.is_some_and(|slope| slope < 0.0);
             let (verb, than) = if falls { ("falls", !is_better) } else { ("rises", is_better) };
             format!("Accuracy {verb} {size} {} per added layer", if than { "more" } else { "less" })
@@ -79,9 +81,9 @@ fn trends(contrast: &Contrast) -> Option<String> {
     Some(format!(
         "Accuracy {} per added layer with {}, and {} with {}: the difference is {}",
         trend(second),
-        contrast.second.value.short(),
+        contrast.second.name(),
         trend(first),
-        contrast.first.value.short(),
+        contrast.first.name(),
         points((second - first).abs())
     ))
 }
@@ -132,18 +134,18 @@ fn too_few(contrast: &Contrast, subject: &str) -> String {
 /// What a reader has to know beside the numbers.
 fn notes(contrast: &Contrast) -> String {
     let mut notes = Vec::new();
-    for Arm { value, completed, diverged, .. } in [&contrast.first, &contrast.second] {
+    for arm @ Arm { completed, diverged, .. } in [&contrast.first, &contrast.second] {
         if *diverged > 0 {
-            notes.push(format!("{diverged} of {} {} runs diverged", completed + diverged, value.short()));
+            notes.push(format!("{diverged} of {} {} runs diverged", completed + diverged, arm.name()));
         }
     }
     let (first, second) = (&contrast.first, &contrast.second);
     if first.candidates != second.candidates {
         notes.push(format!(
             "{} was chosen among {} settings and {} among {}, which is unequal",
-            first.value.short(),
+            first.name(),
             first.candidates,
-            second.value.short(),
+            second.name(),
             second.candidates
         ));
     }
@@ -158,8 +160,23 @@ fn counted(count: usize, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `dtp, relu`.
-pub(super) fn place(point: &Point) -> String {
+impl Arm {
+    /// Its name, such as `dn` or `nn, parameters_as dn`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        arm_name(&self.arm)
+    }
+}
+
+/// The value of the only setting of an arm, or all of its settings in words.
+#[must_use]
+pub fn arm_name(arm: &Point) -> String {
+    only_value(arm).map_or_else(|| in_words(arm), |value| value.short())
+}
+
+/// The settings of a group or an arm in words, such as `dtp, relu`.
+#[must_use]
+pub fn in_words(point: &Point) -> String {
     let part = |(setting, value): (&Setting, &Value)| match (setting, value) {
         (Setting::Depth, Value::Integer(depth)) => counted(*depth as usize, "hidden layer"),
         (Setting::Rule | Setting::Network | Setting::Activation | Setting::Dataset, value) => value.short(),

@@ -2,15 +2,24 @@
 
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::ResultView;
-use biosweep_common::spec::EQUIVALENCE_MARGIN;
+use biosweep_common::spec::{EQUIVALENCE_MARGIN, Format, SweepSpec};
 
 use super::*;
 use crate::replicates::mean::Unit;
 use crate::samples::{completed, ended, with};
 
 fn question(by: Option<Vec<Setting>>) -> Question {
-    let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
-    Question { setting: Setting::Network, arms, by, margin: EQUIVALENCE_MARGIN, test: Test::SignFlip }
+    Question {
+        shared: Point::new(),
+        arms: networks(["nn", "dn"]),
+        by,
+        margin: EQUIVALENCE_MARGIN,
+        test: Test::SignFlip,
+    }
+}
+
+fn networks(names: [&'static str; 2]) -> Vec<Point> {
+    Question::arms_of(Setting::Network, names.map(|name| Value::Name(name.into())))
 }
 
 fn fold(result: ResultView, fold: u64) -> ResultView {
@@ -214,8 +223,8 @@ fn a_family_of_one_depth_is_answered_by_its_accuracies() {
         results.extend((0..3).map(one));
     }
     let answer = compared(&results);
-    let measures: Vec<Measure> = answer.main().into_iter().map(|contrast| contrast.measure).collect();
-    assert_eq!(measures, [Measure::Slope, Measure::Accuracy]);
+    let measures: Vec<Quantity> = answer.main().into_iter().map(|contrast| contrast.quantity).collect();
+    assert_eq!(measures, [Quantity::Slope, Quantity::Accuracy]);
 }
 
 #[test]
@@ -251,12 +260,12 @@ fn a_comparison_that_is_not_possible_says_what_to_do() {
     let error = |question: &Question| compare(&replicates, question).expect_err("not possible").to_string();
     let good = question(None);
     assert!(error(&question(Some(vec![]))).contains("depth differs within a group (5, 7, 10): add it to --by"));
-    let unknown = Question { arms: vec![Value::Name("nn".into()), Value::Name("lognormal".into())], ..good.clone() };
+    let unknown = Question { arms: networks(["nn", "lognormal"]), ..good.clone() };
     assert!(error(&unknown).contains("no result has network=lognormal; there are: nn, dn"));
     assert!(error(&Question { arms: good.arms[..1].to_vec(), ..good.clone() }).contains("two different values"));
     assert!(error(&question(Some(vec![Setting::Network]))).contains("it makes the arms"));
     assert!(error(&question(Some(vec![Setting::Fold]))).contains("it makes replicates"));
-    let of_folds = Question { setting: Setting::Fold, arms: [0, 1].map(Value::Integer).to_vec(), ..good.clone() };
+    let of_folds = Question { arms: Question::arms_of(Setting::Fold, [0, 1].map(Value::Integer)), ..good.clone() };
     assert_eq!(
         error(&of_folds),
         "fold makes replicates, over which arms are paired, so it makes no arms; choose a setting that differs: \
@@ -265,4 +274,111 @@ fn a_comparison_that_is_not_possible_says_what_to_do() {
     let one = Replicates::of(&trend(2)[..2]).expect("known counts");
     assert!(compare(&one, &of_folds).expect_err("replicates").to_string().ends_with("choose another setting"));
     assert_eq!(compare(&Replicates::default(), &good), Err(CompareError::Empty));
+}
+
+/// Results of nn, of nn with the size of dn, and of dn, in eight folds; dn is 3 points better than nn, and 1 point better than
+/// nn with its size.
+fn sizes() -> Vec<ResultView> {
+    let of_fold = |index: u64| {
+        let at = |network, accuracy: f64| fold(completed("fa", network, 5, accuracy, accuracy), index);
+        let large = with(at("nn", 0.92), &[("parameters_as", Value::Name("dn".into()))]);
+        [at("nn", 0.90), large, at("dn", 0.93)]
+    };
+    (0..8).flat_map(of_fold).collect()
+}
+
+fn arm(settings: &[(Setting, &'static str)]) -> Point {
+    settings.iter().map(|&(setting, name)| (setting, Value::Name(name.into()))).collect()
+}
+
+fn differences(results: &[ResultView], question: &Question) -> Vec<(String, f64)> {
+    let answer = compare(&Replicates::of(results).expect("known counts"), question).expect("a comparison");
+    let difference = |contrast: &Contrast| {
+        let name = format!("{} − {}", contrast.second.name(), contrast.first.name());
+        (name, (1e4 * contrast.difference.expect("pairs")).round() / 1e4)
+    };
+    answer.main().into_iter().map(difference).collect()
+}
+
+#[test]
+fn a_network_with_the_size_of_another_is_no_candidate_of_the_plain_one() {
+    let plain = differences(&sizes(), &question(None));
+    assert_eq!(plain, [("dn − nn".to_owned(), 0.03)]);
+    let large = [(Setting::Network, "nn"), (Setting::ParametersAs, "dn")];
+    let arms = vec![arm(&large), arm(&[(Setting::Network, "dn")])];
+    let found = differences(&sizes(), &Question { arms, ..question(None) });
+    assert_eq!(found, [("dn − nn, parameters_as dn".to_owned(), 0.01)]);
+    let arms = vec![arm(&[(Setting::Network, "nn")]), arm(&large)];
+    let found = differences(&sizes(), &Question { arms, ..question(None) });
+    assert_eq!(found, [("nn, parameters_as dn − nn".to_owned(), 0.02)], "the first arm is nn without it");
+    let only_large: Vec<ResultView> = sizes().into_iter().filter(|one| one.point != sizes()[0].point).collect();
+    let only_large: Vec<ResultView> = only_large
+        .into_iter()
+        .filter(|one| one.point.contains_key(&Setting::ParametersAs) || one.point[&Setting::Network].short() == "dn")
+        .collect();
+    let found = differences(&only_large, &question(None));
+    assert_eq!(found, [("dn − nn".to_owned(), 0.01)], "where every nn has it, it need not be named");
+}
+
+#[test]
+fn an_arm_with_settings_that_no_result_has_together_is_an_error() {
+    let arms = vec![arm(&[(Setting::Network, "nn")]), arm(&[(Setting::Network, "dn"), (Setting::ParametersAs, "dn")])];
+    let replicates = Replicates::of(&sizes()).expect("known counts");
+    let error =
+        compare(&replicates, &Question { arms, ..question(None) }).expect_err("dn has no such setting").to_string();
+    assert!(error.contains("no result has network=dn,parameters_as=dn; there are: "), "{error}");
+    assert!(error.contains("network=nn,parameters_as=dn"), "{error}");
+}
+
+/// The plan with these contrasts of a sweep of three networks under two rules at two depths.
+fn plan(contrasts: &str) -> AnalysisPlan {
+    let text = format!(
+        "name = \"s\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = [\"fa\", \"bp\"]\nnetwork = [\"nn\", \"readout\", \"dn\"]\n\
+         depth = [5, 10]\nfold = {{ from = 0, count = 8 }}\n{contrasts}"
+    );
+    SweepSpec::parse(&text, Format::Toml, "s").unwrap_or_else(|errors| panic!("{errors}")).analysis
+}
+
+const TWO: &str = "[[contrast]]\nquestion = \"Does the short way help?\"\narms = [{ network = \"nn\" }, { network = \"readout\" }]\n\
+                   where = { rule = \"fa\", depth = 10 }\n[[contrast]]\nquantity = \"slope\"\n\
+                   arms = [{ network = \"nn\", rule = \"fa\" }, { network = \"dn\", rule = \"bp\" }]\n";
+
+#[test]
+fn planned_contrasts_are_one_family_whatever_has_results() {
+    let at = |rule, network, depth, index, accuracy| fold(completed(rule, network, depth, accuracy, accuracy), index);
+    let short: Vec<ResultView> =
+        (0..8).flat_map(|index| [at("fa", "nn", 10, index, 0.8), at("fa", "readout", 10, index, 0.9)]).collect();
+    let answer = |results: &[ResultView]| verdicts(&Replicates::of(results).expect("known counts"), &plan(TWO));
+    let early = answer(&short);
+    let [first, second] = early.planned.as_slice() else { panic!("two contrasts: {early:?}") };
+    assert_eq!(
+        (first.family, first.p, first.p_holm),
+        (2, Some(2.0 / 256.0), Some(4.0 / 256.0)),
+        "the other one counts"
+    );
+    assert_eq!((second.pairs, second.quantity, second.p_holm), (0, Quantity::Slope, None));
+    assert_eq!(
+        sentence(first),
+        "Does the short way help? fa, 10 hidden layers: network readout in place of nn helps. Accuracy is 10.0 points higher \
+         (95 % interval 10.0 to 10.0, 8 folds, p = 0.016, Holm over 2)."
+    );
+    assert!(sentence(second).contains("cannot be compared: no fold has results of both arms"), "{}", sentence(second));
+    let both = |index| {
+        [(5, 0.9, 0.97), (10, 0.8, 0.97)]
+            .map(|(depth, nn, dn)| [at("fa", "nn", depth, index, nn), at("bp", "dn", depth, index, dn)])
+    };
+    let late = answer(&[short, (0..8).flat_map(both).flatten().collect()].concat());
+    let slope = &late.planned[1];
+    assert!((slope.difference.expect("pairs") - 0.02).abs() < 1e-9, "{slope:?}");
+    assert!(sentence(slope).starts_with("bp, dn in place of fa, nn helps."), "{}", sentence(slope));
+    assert!((late.primary.is_empty(), late.secondary.is_empty(), late.main().len()) == (true, true, 2));
+}
+
+#[test]
+fn a_part_of_the_results_has_no_planned_contrasts() {
+    let only = Point::from([(Setting::Rule, Value::Name("fa".into()))]);
+    let mut replicates = Replicates::only(only);
+    trend(8).iter().for_each(|result| replicates.add(result).expect("known counts"));
+    let answer = verdicts(&replicates, &plan(TWO));
+    assert!(answer.planned.is_empty() && answer.primary.len() == 1, "{answer:?}");
 }

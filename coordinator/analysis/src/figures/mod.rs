@@ -3,6 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `accuracy` | test accuracy by depth and by learning rate |
+//! | `contrasts` | contrasts with their intervals |
 //! | `tuning` | all settings sorted, tuning budgets, importance of axes |
 //! | `training` | learning curves, and diagnostics of layers over updates |
 //! | `gallery` | every kind of figure from one material |
@@ -11,6 +12,7 @@
 //! | `output` | files |
 
 mod accuracy;
+mod contrasts;
 mod gallery;
 mod output;
 mod parts;
@@ -22,6 +24,7 @@ mod tuning;
 mod tests;
 
 pub use accuracy::{accuracy_by_depth, accuracy_by_learning_rate};
+pub use contrasts::contrasts;
 pub use gallery::{Kind, Material};
 pub use output::size::{Width, WidthError};
 pub use output::{Figure, FigureError, Format};

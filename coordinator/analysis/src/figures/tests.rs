@@ -1,5 +1,6 @@
 //! The layout of figures, measured: texts keep apart, and nothing leaves the figure. The files of figures, read again.
 
+use biosweep_common::configuration::Point;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::rules::Rule;
@@ -9,11 +10,12 @@ use biosweep_common::vocabulary::{Dataset, Network};
 
 use super::scene::{Bounds, Mark, Scene, Text};
 use super::{
-    Figure, Format, Slice, Width, accuracy_by_depth, accuracy_by_learning_rate, diagnostics, importance,
+    Figure, Format, Slice, Width, accuracy_by_depth, accuracy_by_learning_rate, contrasts, diagnostics, importance,
     learning_curves, selected_curves, sensitivity, slice, tuning_budget,
 };
 use crate::axes;
 use crate::axes::sensitivity::{sorted, spreads};
+use crate::compare::{Comparison, Question, Test, compare};
 use crate::replicates::Replicates;
 use crate::samples::{cells, completed, curves, ended, paper, with};
 
@@ -126,7 +128,14 @@ fn of_settings(title: &str, results: &[ResultView], width: Width) -> Vec<(String
     let results: Vec<ResultView> = results.iter().enumerate().map(tried).collect();
     let replicates = Replicates::of(&results).expect("known counts");
     let found = axes::importance::importance(&replicates);
+    let of_rules = Question::arms_of(Setting::Rule, ["bp", "fa", "dtp"].map(|name| Value::Name(name.into())));
+    let question = Question { shared: Point::new(), arms: of_rules, by: None, margin: 0.01, test: Test::SignFlip };
+    let comparison = compare(&replicates, &question).unwrap_or_default();
+    let as_planned =
+        Comparison { planned: comparison.secondary.iter().take(9).cloned().collect(), ..Comparison::default() };
     let figures = [
+        ("contrasts", contrasts(title, &comparison, width)),
+        ("planned contrasts", contrasts(title, &as_planned, width)),
         ("learning rate", accuracy_by_learning_rate(title, &replicates, width)),
         ("sensitivity", sensitivity(title, &sorted(&replicates), width)),
         ("budget", tuning_budget(title, &spreads(&replicates), width)),

@@ -6,6 +6,7 @@ use biosweep_common::configuration::Point;
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::results::views::{IncompleteAttempt, IncompleteCause};
+use biosweep_common::settings::place::PLACE;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
@@ -13,7 +14,6 @@ use biosweep_common::vocabulary::time::WallTime;
 use super::record::{Diverged, Record};
 use super::tables::{Entry, Row, Table};
 use super::words;
-use crate::aggregate::PLACE;
 
 /// Maximum number of rows of a table of failures or divergences.
 const ROWS_MAX: usize = 40;

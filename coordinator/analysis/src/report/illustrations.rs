@@ -44,6 +44,11 @@ pub fn illustrations(material: Material<'_>) -> Vec<Illustration> {
 fn caption(kind: Kind, name: &str, cells: &[Cell], curves: &[CurveView]) -> String {
     match kind {
         Kind::AccuracyByDepth => format!("Test accuracy by number of hidden layers. {}", bars(cells)),
+        Kind::Contrasts => {
+            "Differences of arms with their 95 % intervals on these training images. A full marker has a verdict, \
+                            after Holm's correction; within the grey band, arms count as equivalent."
+                .to_owned()
+        }
         Kind::Sensitivity => {
             "The test accuracies of all settings, sorted in each fold; a line is the mean over folds. A line \
                               that is high and flat needs little tuning."

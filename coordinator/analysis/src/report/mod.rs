@@ -27,6 +27,7 @@ mod tests;
 pub mod words;
 
 use biosweep_common::results::views::{IncompleteAttempt, IncompleteCause, SweepView};
+use biosweep_common::spec::AnalysisPlan;
 use biosweep_common::vocabulary::time::WallTime;
 
 pub use illustrations::{Illustration, illustrations};
@@ -66,8 +67,8 @@ pub enum Subject<'a> {
     File {
         /// The name of the file.
         name: &'a str,
-        /// The margin of equivalence.
-        margin: f64,
+        /// The analysis plan.
+        plan: &'a AnalysisPlan,
     },
 }
 

@@ -8,6 +8,7 @@ use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::settings::Setting;
 use biosweep_common::spec::{SpecText, SweepSpec};
+use biosweep_common::vocabulary::Quantity;
 
 use super::design::Design;
 use super::methods::{self, Paragraph};
@@ -15,7 +16,7 @@ use super::record::Record;
 use super::tables::{self, Table};
 use super::{Contents, Spec, Subject, failures, words};
 use crate::aggregate::{self, Cell};
-use crate::compare::{self, Measure, sentence};
+use crate::compare::{self, sentence};
 use crate::replicates::mean::counted;
 use crate::replicates::{Divergence, REPLICATES};
 
@@ -84,16 +85,17 @@ struct SpecFile<'a> {
 
 pub(super) fn render(contents: &Contents<'_>) -> String {
     let Contents { subject, record, illustrations, now, version } = *contents;
-    let (spec, margin) = match subject {
-        Subject::Sweep { spec, .. } => (spec.parsed(), spec.margin()),
-        Subject::File { margin, .. } => (None, margin),
+    let (spec, plan) = match subject {
+        Subject::Sweep { spec, .. } => (spec.parsed(), spec.analysis()),
+        Subject::File { plan, .. } => (None, plan.clone()),
     };
     // A part of a sweep is described by its results: its spec has other trials, too.
     let planned = spec.filter(|_| record.wanted().is_empty());
     let design = planned.map_or_else(|| Design::of_results(record), |spec| Design::of_grid(&spec.grid));
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let contrasts = compare::connections(record.replicates(), margin);
-    let source = methods::Source { design: &design, record, cells: &cells, verdicts: &contrasts, version };
+    let comparison = compare::verdicts(record.replicates(), &plan);
+    let (contrasts, are_planned) = (comparison.main(), !comparison.planned.is_empty());
+    let source = methods::Source { design: &design, record, cells: &cells, verdicts: &contrasts, are_planned, version };
     let (attempts, causes) = match subject {
         Subject::Sweep { attempts, causes, .. } => (attempts, causes),
         Subject::File { .. } => (&[][..], &[][..]),
@@ -112,8 +114,11 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
             Subject::File { .. } => None,
         },
         facts: facts(subject, record, now),
-        question: question(contrasts.first().map(|contrast| contrast.measure), &design),
-        verdicts: contrasts.iter().map(sentence).map(|text| text.replace("p = ", "p\u{a0}=\u{a0}")).collect(),
+        question: match are_planned {
+            true => "The planned contrasts, which were part of the spec before there were results.".to_owned(),
+            false => question(contrasts.first().map(|contrast| contrast.quantity), &design),
+        },
+        verdicts: contrasts.iter().copied().map(sentence).map(|text| text.replace("p = ", "p\u{a0}=\u{a0}")).collect(),
         grid: grid(&design, planned.is_some()),
         methods: methods::methods(&source),
         accuracies: tables::accuracies(&cells),
@@ -187,13 +192,13 @@ fn facts(
 }
 
 /// The question of the verdicts; if there are none, why.
-fn question(measure: Option<Measure>, design: &Design) -> String {
+fn question(quantity: Option<Quantity>, design: &Design) -> String {
     let rules = design.text(Setting::Rule).map_or_else(String::new, |rules| format!(" under {rules}"));
-    match measure {
-        Some(Measure::Slope) => {
+    match quantity {
+        Some(Quantity::Slope) => {
             format!("Do dense connections keep accuracy as networks get deeper{rules}, how much, and how sure is that?")
         }
-        Some(Measure::Accuracy) => format!("Do dense connections help{rules}, how much, and how sure is that?"),
+        Some(Quantity::Accuracy) => format!("Do dense connections help{rules}, how much, and how sure is that?"),
         None => "There are no results of both a plain network and its dense one (nn and dn, or convnet and dense_convnet), so \
                  this report has no verdict."
             .to_owned(),

@@ -1,7 +1,7 @@
 //! The spec of a sweep: its text, and what it says.
 
 use biosweep_common::results::views::SpecView;
-use biosweep_common::spec::{EQUIVALENCE_MARGIN, SweepSpec};
+use biosweep_common::spec::{AnalysisPlan, SweepSpec};
 
 /// The spec of a sweep. It is parsed once.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ impl Spec {
         self.parsed.as_ref()
     }
 
-    /// The margin of equivalence; the default if this version cannot read the spec.
+    /// The analysis plan; the default if this version cannot read the spec.
     #[must_use]
-    pub fn margin(&self) -> f64 {
-        self.parsed().map_or(EQUIVALENCE_MARGIN, |spec| spec.execution.equivalence_margin)
+    pub fn analysis(&self) -> AnalysisPlan {
+        self.parsed().map(|spec| spec.analysis.clone()).unwrap_or_default()
     }
 }

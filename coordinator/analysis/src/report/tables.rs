@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_common::vocabulary::dataset::DatasetRef;
-use biosweep_common::vocabulary::{ActivationFunction, Network};
 
 use super::words;
-use crate::aggregate::{Cell, PLACE, uneven};
+use crate::aggregate::{Cell, Learner, differing_places, uneven};
 use crate::replicates::Replicates;
 use crate::replicates::mean::Mean;
 use crate::selection::{Best, best_by};
@@ -67,12 +66,12 @@ pub(super) fn accuracies(cells: &[Cell]) -> Vec<Table> {
 }
 
 fn of_depths(caption: &str, cells: &[&Cell], depths: &[u32], is_uneven: bool) -> Table {
-    let mut rows: BTreeMap<(Rule, Network), BTreeMap<u32, &Cell>> = BTreeMap::new();
+    let mut rows: BTreeMap<Learner, BTreeMap<u32, &Cell>> = BTreeMap::new();
     for &cell in cells.iter().filter(|cell| depths.contains(&cell.place.depth)) {
-        rows.entry((cell.place.rule, cell.place.network)).or_default().insert(cell.place.depth, cell);
+        rows.entry(cell.place.learner()).or_default().insert(cell.place.depth, cell);
     }
-    let row = |((rule, network), by_depth): ((Rule, Network), BTreeMap<u32, &Cell>)| Row {
-        names: vec![rule.to_string(), network.to_string()],
+    let row = |(learner, by_depth): (Learner, BTreeMap<u32, &Cell>)| Row {
+        names: vec![learner.rule_name(), learner.network_name()],
         entries: depths
             .iter()
             .map(|depth| by_depth.get(depth).map_or_else(|| Entry::plain("–"), |cell| entry(cell, is_uneven)))
@@ -119,7 +118,7 @@ fn accuracy(mean: Option<Mean>) -> String {
 
 /// The settings with the best mean validation accuracy, for each value of the settings of a place that differ.
 pub(super) fn best(replicates: &Replicates) -> Option<Table> {
-    let by: Vec<Setting> = PLACE.into_iter().filter(|&setting| replicates.values(setting).len() > 1).collect();
+    let by = differing_places(replicates);
     let best = best_by(replicates, &by);
     if best.is_empty() {
         return None;
@@ -157,7 +156,7 @@ fn of_best(one: &Best, by: &[Setting], chosen: &BTreeSet<Setting>) -> Row {
 
 /// What a reader has to know beside the table of the best settings.
 pub(super) fn notes(replicates: &Replicates) -> Vec<&'static str> {
-    let by: Vec<Setting> = PLACE.into_iter().filter(|&setting| replicates.values(setting).len() > 1).collect();
+    let by = differing_places(replicates);
     let best = best_by(replicates, &by);
     let mut notes = vec!["Test by fold: each fold chooses its own settings, so that the interval includes the choice."];
     if best.iter().map(|one| one.candidates).collect::<BTreeSet<_>>().len() > 1 {

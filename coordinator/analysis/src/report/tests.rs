@@ -4,11 +4,12 @@ use biosweep_common::configuration::Point;
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::results::views::{CurveView, IncompleteAttempt, IncompleteCause, ResultView, SpecView, SweepView};
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::spec::{Format, SpecText, SweepSpec};
+use biosweep_common::spec::{AnalysisPlan, Format, SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
 
 use super::{Contents, Record, Spec, Subject, html, illustrations};
+use crate::compare::verdicts;
 use crate::figures::Material;
 use crate::samples::{completed, curves, ended, paper, sweep, with};
 
@@ -29,7 +30,12 @@ fn record(only: Point, results: &[ResultView]) -> Record {
 }
 
 fn written(subject: Subject<'_>, record: &Record, curves: Option<&[CurveView]>) -> String {
-    let illustrations = illustrations(Material { title: "a title", replicates: record.replicates(), curves });
+    let comparison = match subject {
+        Subject::Sweep { spec, .. } => verdicts(record.replicates(), &spec.analysis()),
+        Subject::File { plan, .. } => verdicts(record.replicates(), plan),
+    };
+    let material = Material { title: "a title", replicates: record.replicates(), comparison: &comparison, curves };
+    let illustrations = illustrations(material);
     let now = WallTime(1_700_003_600_000);
     let page = html(&Contents { subject, record, illustrations: &illustrations, now, version: "7.8.9" });
     check(&page);
@@ -98,7 +104,8 @@ fn a_finished_sweep_has_every_section() {
         "The settings with the best mean validation accuracy",
         "<strong>Figure 1.</strong> Test accuracy by number of hidden layers. Error bars are 95 % intervals of means over 4 \
          folds.",
-        "<strong>Figure 4.</strong> Validation accuracy by updates",
+        "<strong>Figure 5.</strong> Validation accuracy by updates",
+        "<strong>Figure 2.</strong> Differences of arms with their 95 % intervals on these training images.",
         "No trial failed.",
         "No trial diverged.",
         "<pre>\nbiosweep run spec.toml\nbiosweep replay 00000000-0000-0000-0000-000000000007/0</pre>",
@@ -107,7 +114,7 @@ fn a_finished_sweep_has_every_section() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("<svg").count(), 8, "four figures, each for a page and for a narrow screen");
+    assert_eq!(page.matches("<svg").count(), 10, "five figures, each for a page and for a narrow screen");
 }
 
 #[test]
@@ -259,13 +266,17 @@ fn a_part_of_a_sweep_is_described_by_its_results() {
 
 #[test]
 fn a_file_of_results_has_a_page_without_curves_and_spec() {
-    let page = written(Subject::File { name: "rows <1>", margin: 0.01 }, &record(Point::new(), &paper(4)), None);
+    let page = written(
+        Subject::File { name: "rows <1>", plan: &AnalysisPlan::default() },
+        &record(Point::new(), &paper(4)),
+        None,
+    );
     assert!(page.contains("rows &#60;1&#62;") && page.contains("96 trials in a file of results"), "{page}");
     assert!(
         page.contains("The metadata of a Parquet file have the spec.") && page.contains("biosweep replay abab"),
         "{page}"
     );
-    assert_eq!(page.matches("<svg").count(), 6, "three figures, none of learning curves");
+    assert_eq!(page.matches("<svg").count(), 8, "four figures, none of learning curves");
     for part in [
         "96 trials with results in 2 blocks. The values are those of these trials.",
         "<caption>Block 1: 48 trials for relu</caption>",
@@ -277,7 +288,7 @@ fn a_file_of_results_has_a_page_without_curves_and_spec() {
 
 #[test]
 fn a_file_without_some_combinations_says_so() {
-    let subject = Subject::File { name: "rows", margin: 0.01 };
+    let subject = Subject::File { name: "rows", plan: &AnalysisPlan::default() };
     let page = written(subject, &record(Point::new(), &paper(4)[1..]), None);
     assert!(page.contains("; some combinations have no result."), "{page}");
 }

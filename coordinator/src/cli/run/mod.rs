@@ -268,7 +268,8 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
             record.plan(grid);
         }
         let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-        let verdicts = compare::connections(record.replicates(), spec.margin());
+        let comparison = compare::verdicts(record.replicates(), &spec.analysis());
+        let verdicts = comparison.main();
         let report = report::html(&status, &spec, &record, &curves);
         let folder = ResultsFolder::write(&home, &sweep, &results, &cells, &curves, &report)
             .map_err(Failure::from_environment)?;

@@ -42,7 +42,7 @@ pub(super) async fn prepare(
             let Some(equal) = equal.filter(|_| !args.fresh) else {
                 return submit_here(args, client, workers, source).await;
             };
-            asked = Some(source.spec.execution);
+            asked = Some((source.spec.execution, source.spec.analysis));
             client.show(&equal.submission.id.to_string()).await?.sweep
         }
     };

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
 use biosweep_common::results::views::{SpecView, SweepStatus, SweepView};
-use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
+use biosweep_common::spec::{AnalysisPlan, EQUIVALENCE_MARGIN, ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
@@ -77,8 +77,8 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     let sweep = &status.sweep;
     let names = TrialNames::of(spec);
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
-    if let Some(execution) = spec.and_then(|spec| changed_options(&spec.execution)) {
-        let _fits = writeln!(text, "{execution}");
+    if let Some(options) = spec.and_then(changed_options) {
+        let _fits = writeln!(text, "{options}");
     }
     if sweep.state == SweepState::Finished && sweep.failed > 0 {
         let _fits = writeln!(text, "{}", retry_hint(sweep.id));
@@ -103,18 +103,10 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     text
 }
 
-/// The execution options of a sweep that are not the defaults.
-fn changed_options(execution: &ExecutionOptions) -> Option<String> {
-    let ExecutionOptions {
-        retries_max,
-        checkpoint_every_s,
-        share,
-        reuse,
-        priority,
-        weight,
-        require,
-        equivalence_margin,
-    } = execution;
+/// The execution options and the analysis plan of a sweep, where they are not the defaults.
+fn changed_options(spec: &SweepSpec) -> Option<String> {
+    let AnalysisPlan { equivalence_margin, contrasts } = &spec.analysis;
+    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = &spec.execution;
     let usual = ExecutionOptions::default();
     let told = [
         (*priority != usual.priority).then(|| format!("priority {priority}")),
@@ -128,7 +120,8 @@ fn changed_options(execution: &ExecutionOptions) -> Option<String> {
             Reuse::Never => Some("reuse off".to_owned()),
         },
         (!require.is_none()).then(|| format!("requires {require}")),
-        (*equivalence_margin != usual.equivalence_margin).then(|| format!("equivalent within {equivalence_margin}")),
+        (*equivalence_margin != EQUIVALENCE_MARGIN).then(|| format!("equivalent within {equivalence_margin}")),
+        (!contrasts.is_empty()).then(|| counted(contrasts.len() as u64, "planned contrast", "planned contrasts")),
     ];
     let told: Vec<String> = told.into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join(" · "))
@@ -167,12 +160,15 @@ pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
     format!("{} {what} as {}\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
-/// A found sweep keeps its execution options.
-pub(crate) fn keeps_its_options(kept: &ExecutionOptions) -> String {
+/// A found sweep keeps its execution options and its analysis plan.
+pub(crate) fn keeps_its_options(kept: &SweepSpec) -> String {
+    let ExecutionOptions { priority, weight, retries_max, checkpoint_every_s, require, .. } = &kept.execution;
+    let AnalysisPlan { equivalence_margin, contrasts } = &kept.analysis;
     format!(
-        "it keeps its options: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}, equivalent within {}; \
-         submit it with --fresh for a new sweep",
-        kept.priority, kept.weight, kept.retries_max, kept.checkpoint_every_s, kept.require, kept.equivalence_margin
+        "it keeps its options: priority {priority}, weight {weight}, retries {retries_max}, a checkpoint every \
+         {checkpoint_every_s} s, requires {require}, equivalent within {equivalence_margin}, {}; submit it with --fresh for a \
+         new sweep",
+        counted(contrasts.len() as u64, "planned contrast", "planned contrasts")
     )
 }
 

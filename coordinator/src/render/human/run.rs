@@ -96,14 +96,14 @@ pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
 }
 
 /// The end of a run: the results and the paths of the files.
-pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], folder: &ResultsFolder) -> String {
+pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[&Contrast], folder: &ResultsFolder) -> String {
     let so_far = so_far(sweep);
     let mut text = format!("\n{}\n", table::accuracies(cells, Divergence::Guess, so_far.as_deref(), stdout_width()));
     if sweep.state == SweepState::Cancelled || sweep.completed < sweep.trials {
         let _fits = writeln!(text, "\n{}", tally(sweep));
     }
     if !verdicts.is_empty() {
-        let sentences: Vec<String> = verdicts.iter().map(sentence).collect();
+        let sentences: Vec<String> = verdicts.iter().copied().map(sentence).collect();
         let _fits = writeln!(text, "\n{}", prose(&sentences.join("\n")));
     }
     let _fits = write!(text, "\nresults  {}\ncurves   {}", folder.results.display(), folder.curves.display());

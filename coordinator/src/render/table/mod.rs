@@ -8,15 +8,14 @@ pub(crate) mod tabular;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_analysis::aggregate::{Cell, uneven};
+use biosweep_analysis::aggregate::{Cell, Learner, uneven};
 use biosweep_analysis::replicates::Divergence;
 use biosweep_analysis::replicates::mean::{Mean, Unit, counted};
 use biosweep_common::results::views::SweepView;
-use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::time::WallTime;
-use biosweep_common::vocabulary::{ActivationFunction, Network};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use tabular::Tabular;
 use unicode_width::UnicodeWidthStr as _;
@@ -159,15 +158,14 @@ fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
     ids.iter().map(|id| id[..len].to_owned()).collect()
 }
 
-type Row = (Rule, Network);
 type Column = (ActivationFunction, u32);
 
 /// The cells of one dataset as a table.
 struct Pivot<'a> {
     dataset: &'a DatasetRef,
-    rows: Vec<Row>,
+    rows: Vec<Learner>,
     columns: Vec<Column>,
-    cells: BTreeMap<(Row, Column), &'a Cell>,
+    cells: BTreeMap<(Learner, Column), &'a Cell>,
     /// Whether some cells have fewer replicates than others.
     uneven: bool,
 }
@@ -177,9 +175,8 @@ fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
     let uneven = uneven(cells).is_some();
     let pivot = |dataset| {
         let of_dataset = cells.iter().filter(|cell| &cell.place.dataset == dataset);
-        let cells: BTreeMap<_, _> = of_dataset
-            .map(|cell| (((cell.place.rule, cell.place.network), (cell.place.activation, cell.place.depth)), cell))
-            .collect();
+        let cells: BTreeMap<_, _> =
+            of_dataset.map(|cell| ((cell.place.learner(), (cell.place.activation, cell.place.depth)), cell)).collect();
         let rows = cells.keys().map(|(row, _)| *row).collect::<BTreeSet<_>>().into_iter().collect();
         let columns = cells.keys().map(|(_, column)| *column).collect::<BTreeSet<_>>().into_iter().collect();
         Pivot { dataset, rows, columns, cells, uneven }
@@ -191,23 +188,24 @@ impl Pivot<'_> {
     fn table(&self, columns: &[Column]) -> Tabular {
         let mut header = vec!["rule".to_owned(), "network".to_owned()];
         header.extend(columns.iter().map(title));
-        let row = |&row: &Row| {
-            let mut texts = vec![row.0.to_string(), row.1.to_string()];
+        let row = |&row: &Learner| {
+            let mut texts = vec![row.rule_name(), row.network_name()];
             texts.extend(columns.iter().map(|&column| self.text(row, column)));
             texts
         };
         Tabular { header, rows: self.rows.iter().map(row).collect(), names: 2 }
     }
 
-    fn text(&self, row: Row, column: Column) -> String {
+    fn text(&self, row: Learner, column: Column) -> String {
         self.cells.get(&(row, column)).map_or_else(|| "–".to_owned(), |cell| text(cell, self.uneven))
     }
 
     /// The columns in as few groups as fit into `width` characters beside the row names; each activation has its own
     /// groups if one group is not enough. A group has at least one column.
     fn fitting(&self, width: usize) -> Vec<Vec<Column>> {
-        let rule = self.rows.iter().map(|(rule, _)| rule.name().len()).max().unwrap_or(0).max("rule".len());
-        let network = self.rows.iter().map(|(_, network)| network.name().len()).max().unwrap_or(0).max("network".len());
+        let longest = |name: fn(&Learner) -> String| self.rows.iter().map(|row| name(row).len()).max().unwrap_or(0);
+        let rule = longest(Learner::rule_name).max("rule".len());
+        let network = longest(Learner::network_name).max("network".len());
         let room = width.saturating_sub(rule + network + 2 * PADDING);
         let widths: Vec<usize> = self.columns.iter().map(|&column| self.column_width(column) + PADDING).collect();
         if widths.iter().sum::<usize>() <= room {

@@ -53,6 +53,18 @@ impl Axis {
         Self { scale, ticks: ticks.into_iter().map(|tick| (tick, label(tick))).collect(), limits: (0.0, 1.0) }
     }
 
+    /// An axis for differences of accuracies (fractions), in points, with about `wanted` ticks at most. It has zero.
+    pub(crate) fn differences(values: impl Iterator<Item = f64>, wanted: usize) -> Self {
+        let finite = values.filter(|value| value.is_finite());
+        let (low, high) = finite.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        let (low, high) = if low < high { (low, high) } else { (-0.01, 0.01) };
+        // Markers at the ends are completely visible.
+        let space = 0.04 * (high - low);
+        let scale = Scale::linear(low - space, high + space);
+        let ticks = ticks(scale.low, scale.high, wanted).into_iter().map(|tick| (tick, signed(100.0 * tick))).collect();
+        Self { scale, ticks, limits: (-1.0, 1.0) }
+    }
+
     /// An axis from zero for these numbers, which are not negative, with about `wanted` ticks at most. It is logarithmic if
     /// all are positive and their range is large.
     pub(crate) fn positive(values: impl Iterator<Item = f64>, wanted: usize) -> Self {
@@ -73,6 +85,13 @@ impl Axis {
         let scale = Scale::linear(0.0, (last as f64 + 0.1) * step);
         Self { scale, ticks: ticks.into_iter().map(|tick| (tick, number(tick))).collect(), limits }
     }
+}
+
+/// A number with its sign, such as `+0.5` or `−2`.
+fn signed(value: f64) -> String {
+    let text = number(value.abs());
+    let sign = if value > 0.0 { "+" } else { "−" };
+    if text == "0" { text } else { format!("{sign}{text}") }
 }
 
 /// A number as a short text, such as `0.001`, `2500` or `1e-7`.
@@ -125,6 +144,16 @@ mod tests {
         assert_eq!(ticks(1.0, 1.0, 4), [1.0]);
         let ticks = ticks(0.53, 0.99, 6);
         assert!(ticks.first() >= Some(&0.53) && ticks.last() <= Some(&0.99) && ticks.len() >= 4, "{ticks:?}");
+    }
+
+    #[test]
+    fn an_axis_of_differences_has_zero_and_signs() {
+        let labels = |ends: [f64; 2]| -> Vec<String> {
+            Axis::differences(ends.into_iter(), 4).ticks.into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels([-0.02, 0.041]), ["−2", "0", "+2", "+4"]);
+        assert_eq!(labels([0.001, 0.002]), ["0", "+0.1", "+0.2"]);
+        assert_eq!(labels([f64::NAN, 0.0]), ["−1", "0", "+1"], "without a difference");
     }
 
     #[test]

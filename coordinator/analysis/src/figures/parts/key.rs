@@ -47,6 +47,8 @@ pub(crate) enum Sample {
     None,
     /// The line of a layer: its colour and marker.
     Layer(Marker),
+    /// A marker alone.
+    Marker(Marker),
 }
 
 impl Entry {
@@ -80,7 +82,7 @@ impl Sample {
     fn width(self) -> f64 {
         match self {
             Self::Rule(_) | Self::Network(_) | Self::Thin | Self::Thick | Self::Band | Self::Layer(_) => LINE,
-            Self::Cross | Self::Diamond | Self::Bar => 9.0,
+            Self::Cross | Self::Diamond | Self::Bar | Self::Marker(_) => 9.0,
             Self::None => -SPACE,
         }
     }
@@ -108,6 +110,7 @@ impl Sample {
                 let (left, top, right, bottom) = (x, y - 3.5, x + LINE, y + 3.5);
                 scene.band(vec![(left, top), (right, top), (right, bottom), (left, bottom)], FAINT_INK);
             }
+            Self::Marker(marker) => marker.draw(scene, middle),
             Self::None => {}
             Self::Thick => line(Stroke::solid(FAINT_INK, 1.3)),
         }

@@ -168,8 +168,9 @@ fn key<'a>(
 
 fn heading(place: &Place, panels: &[(Place, Layers)]) -> Heading {
     let has_datasets = panels.iter().any(|(other, _)| other.dataset != place.dataset);
-    let Place { rule, network, activation, depth, .. } = place;
-    let text = format!("{rule}, {network}, {activation}, {}", layers(*depth));
+    let Place { activation, depth, .. } = place;
+    let learner = place.learner();
+    let text = format!("{}, {}, {activation}, {}", learner.rule_name(), learner.network_name(), layers(*depth));
     Heading { dataset: has_datasets.then(|| place.dataset.label()), text }
 }
 

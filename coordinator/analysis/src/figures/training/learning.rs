@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::results::views::CurveView;
 use biosweep_common::rules::Rule;
-use biosweep_common::vocabulary::dataset::DatasetRef;
-use biosweep_common::vocabulary::{ActivationFunction, Network};
+use biosweep_common::vocabulary::Network;
 
 use super::shown::{Line, Shown, Updates, area, bands, has_band, marked, mean, thinned};
 use crate::aggregate::Cell;
@@ -14,6 +13,7 @@ use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale};
 use crate::figures::parts::chart::{Chart, Grid, Heading};
+use crate::figures::parts::family::{self, Family};
 use crate::figures::parts::intervals;
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::plot::Plot;
@@ -23,8 +23,8 @@ use crate::replicates::mean::Mean;
 
 const COLUMNS_MAX: usize = 3;
 
-/// The dataset, the activation function, the network, and its depth.
-type LearningPanel<'a> = (&'a DatasetRef, ActivationFunction, Network, u32);
+/// The family, the network, and its depth.
+type LearningPanel<'a> = (Family<'a>, Network, u32);
 
 /// The curves of one rule in a panel, and their mean.
 struct Curves {
@@ -42,7 +42,7 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView], width:
     let mut panels: BTreeMap<LearningPanel<'_>, BTreeMap<Rule, Curves>> = BTreeMap::new();
     let mut lost = Lost(0);
     for (Cell { place, diverged_in, .. }, curves) in &shown.cells {
-        let panel = panels.entry((&place.dataset, place.activation, place.network, place.depth)).or_default();
+        let panel = panels.entry((family::of(place), place.network, place.depth)).or_default();
         let lines: Vec<Line> =
             curves.iter().map(|&curve| Line::of_validation(curve)).filter(|line| !line.points.is_empty()).collect();
         let has_line = |replicate: &&(u64, u64)| lines.iter().any(|line| line.replicate == **replicate);
@@ -59,7 +59,7 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView], width:
     let ends = bands.flat_map(|(_, mean)| intervals::ends(mean));
     let percents = Axis::percent(points().map(|&(_, accuracy)| accuracy).chain(ends), 6);
     let updates = Updates::to(points().map(|&(update, _)| update).max());
-    let networks = panels.keys().map(|&(_, _, network, _)| network).collect::<BTreeSet<_>>().len();
+    let networks = panels.keys().map(|&(_, network, _)| network).collect::<BTreeSet<_>>().len();
     let columns_max = if networks > 1 { networks.min(4) } else { COLUMNS_MAX };
     let headings: Vec<Heading> = panels.keys().map(|&panel| heading(panel, panels.keys())).collect();
     let grid = Grid::over(&percents, columns_max);
@@ -108,12 +108,13 @@ impl Curves {
 }
 
 fn heading<'a>(
-    (dataset, activation, network, depth): LearningPanel<'a>,
-    mut panels: impl Iterator<Item = &'a LearningPanel<'a>>,
+    (family, network, depth): LearningPanel<'a>,
+    panels: impl Iterator<Item = &'a LearningPanel<'a>> + Clone,
 ) -> Heading {
-    let has_datasets = panels.any(|&(other, ..)| other != dataset);
-    let text = format!("{activation}, {network}, {}", layers(depth));
-    Heading { dataset: has_datasets.then(|| dataset.label()), text }
+    // The network tells whether it is convolutional.
+    let kinds = panels.map(|&(other, ..)| Family { is_convolutional: family.is_convolutional, ..other });
+    let Heading { dataset, text } = family::heading(family, kinds);
+    Heading { dataset, text: format!("{text}, {network}, {}", layers(depth)) }
 }
 
 /// The curves of one panel; the means are on top.

@@ -30,7 +30,9 @@ pub(super) struct Source<'a> {
     pub(super) design: &'a Design,
     pub(super) record: &'a Record,
     pub(super) cells: &'a [Cell],
-    pub(super) verdicts: &'a [Contrast],
+    pub(super) verdicts: &'a [&'a Contrast],
+    /// Whether the verdicts are on planned contrasts.
+    pub(super) are_planned: bool,
     /// The version of biosweep that writes the report.
     pub(super) version: &'a str,
 }

@@ -1,10 +1,11 @@
 //! Replicates, selection, intervals and tests in sentences.
 
 use biosweep_common::settings::Setting;
+use biosweep_common::settings::place::PLACE;
+use biosweep_common::vocabulary::Quantity;
 
 use super::Source;
-use crate::aggregate::PLACE;
-use crate::compare::{Contrast, Measure};
+use crate::compare::Contrast;
 use crate::replicates::REPLICATES;
 use crate::replicates::mean::Unit;
 use crate::report::words;
@@ -97,30 +98,35 @@ fn divergence(source: &Source<'_>) -> String {
 }
 
 /// The margins of equivalence with their unit. Those of slopes differ where depths have different ranges.
-fn margins(verdicts: &[Contrast]) -> String {
+fn margins(verdicts: &[&Contrast]) -> String {
     // A margin of one point over the range of depths has many digits.
     let mut points: Vec<f64> = verdicts.iter().map(|contrast| (contrast.margin * 1e5).round() / 1e3).collect();
     points.sort_by(f64::total_cmp);
     points.dedup();
     let points: Vec<String> = points.iter().map(f64::to_string).collect();
-    let per = if verdicts.iter().any(|contrast| contrast.measure == Measure::Slope) { " per hidden layer" } else { "" };
+    let per =
+        if verdicts.iter().any(|contrast| contrast.quantity == Quantity::Slope) { " per hidden layer" } else { "" };
     format!("{} points{per}", points.join(" or "))
 }
 
 fn tests(source: &Source<'_>) -> Vec<String> {
     let Some(first) = source.verdicts.first() else { return Vec::new() };
-    let what = match first.measure {
-        Measure::Slope => "the slope of test accuracy on depth",
-        Measure::Accuracy => "test accuracy",
+    let what = match first.quantity {
+        _ if source.verdicts.iter().any(|other| other.quantity != first.quantity) => {
+            "test accuracy or its slope on depth"
+        }
+        Quantity::Slope => "the slope of test accuracy on depth",
+        Quantity::Accuracy => "test accuracy",
     };
     let family = source.verdicts.iter().map(|contrast| contrast.family).max().unwrap_or(0);
     let corrected = match family {
         0 | 1 => "There is one contrast, so no correction is needed.".to_owned(),
         family => format!("Holm's correction (1979) goes over the {family} contrasts of a family."),
     };
+    let arms = if source.are_planned { "The arms of planned contrasts" } else { "Plain and dense networks" };
     vec![
         format!(
-            "Plain and dense networks are compared by {what}, in pairs that share fold and seeds. The p-value is that of the \
+            "{arms} are compared by {what}, in pairs that share fold and seeds. The p-value is that of the \
              exact sign-flip test of the paired differences, two-sided. {corrected} A contrast is significant at 0.05."
         ),
         format!(

@@ -3,7 +3,7 @@
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::ResultView;
 use biosweep_common::settings::Value;
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{AnalysisPlan, Format, SweepSpec};
 
 use super::{Source, methods};
 use crate::aggregate;
@@ -40,8 +40,11 @@ fn written(design: &Design, results: &[ResultView]) -> String {
     let mut record = Record::default();
     results.iter().for_each(|result| record.add(result).expect("known counts"));
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let verdicts = compare::connections(record.replicates(), 0.02);
-    let source = Source { design, record: &record, cells: &cells, verdicts: &verdicts, version: "7.8.9" };
+    let plan = AnalysisPlan { equivalence_margin: 0.02, contrasts: Vec::new() };
+    let comparison = compare::verdicts(record.replicates(), &plan);
+    let verdicts = comparison.main();
+    let source =
+        Source { design, record: &record, cells: &cells, verdicts: &verdicts, are_planned: false, version: "7.8.9" };
     methods(&source).iter().map(|one| format!("{}. {}\n", one.topic, one.text)).collect()
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use biosweep_analysis::aggregate;
-use biosweep_analysis::compare::{connections, sentence};
+use biosweep_analysis::compare::{sentence, verdicts};
 use biosweep_analysis::figures::{Chosen, Material};
 use biosweep_analysis::replicates::{Divergence, Replicates};
 use biosweep_analysis::report::words::{counted, date};
@@ -120,16 +120,16 @@ async fn find(page: &Page, id: SweepId, name: &str, board: &Board) -> Result<Fou
     })
     .await;
     let read: Vec<CurveView> = curves::read(page, id, board, &chosen).await?;
-    let (name, margin) = (name.to_owned(), board.spec.execution.equivalence_margin);
+    let (name, spec) = (name.to_owned(), Arc::clone(&board.spec));
     let mut found = compute(move || {
-        let contrasts = connections(&replicates, margin);
-        let material = Material { title: &name, replicates: &replicates, curves: Some(&read) };
+        let comparison = verdicts(&replicates, &spec.analysis);
+        let material = Material { title: &name, replicates: &replicates, comparison: &comparison, curves: Some(&read) };
         Found {
             version,
             at,
             took_ms: 0,
             results,
-            verdicts: contrasts.iter().map(sentence).collect(),
+            verdicts: comparison.main().into_iter().map(sentence).collect(),
             illustrations: illustrations(material),
         }
     })

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use biosweep_analysis::compare::Comparison;
 use biosweep_analysis::figures::{Kind, Material, selected_curves};
 use biosweep_analysis::replicates::Replicates;
 use biosweep_analysis::report::words::{date, duration, number};
@@ -256,7 +257,8 @@ fn drawn(
     }
     let replicates = Replicates::of(results)?;
     let curves = [curve];
-    let material = Material { title: &title, replicates: &replicates, curves: Some(&curves) };
+    let comparison = Comparison::default();
+    let material = Material { title: &title, replicates: &replicates, comparison: &comparison, curves: Some(&curves) };
     let figures = material.figures(Kind::Diagnostics, size.width());
     Ok(figures.into_iter().find(|(measure, _)| measure == name).map(|(_, figure)| svg(&figure)))
 }

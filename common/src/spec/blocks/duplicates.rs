@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use super::error::{ErrorList, FOUND_MAX, Limits};
 use crate::grid::{Block, Parts, TooManyToCompare, common_points};
 use crate::settings::{Setting, Value};
+use crate::spec::error::{ErrorList, FOUND_MAX, Limits};
 
 /// What to do about too many blocks.
-pub(super) const FEWER_BLOCKS: &str = "write the points of one block as zipped lists (zip), or submit several sweeps";
+pub(in crate::spec) const FEWER_BLOCKS: &str =
+    "write the points of one block as zipped lists (zip), or submit several sweeps";
 
 /// A block as written, with its place, and what it consists of.
 pub(super) struct Written<'a> {

@@ -1,0 +1,293 @@
+//! The analysis plan: how results will be judged. It is part of the spec, so it is fixed before there are results.
+
+use std::fmt::Write as _;
+
+use super::document::node::{Key, Kind, Node};
+use super::document::written::{list, quoted};
+use super::error::{ErrorList, Limits, unknown};
+use super::execution::{number, valid};
+use super::read::{self, ANALYSIS_KEYS};
+use crate::configuration::Point;
+use crate::grid::{Block, Grid};
+use crate::settings::place::{PLACE, is_unset_unless_named};
+use crate::settings::{Setting, Value};
+use crate::vocabulary::Quantity;
+use crate::vocabulary::text::is_disruptive;
+
+/// How the results of a sweep are judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalysisPlan {
+    /// The difference of accuracies, a fraction, within which two arms count as equivalent.
+    pub equivalence_margin: f64,
+    /// The planned contrasts: one family, over which p-values are corrected.
+    pub contrasts: Vec<PlannedContrast>,
+}
+
+impl Default for AnalysisPlan {
+    fn default() -> Self {
+        Self { equivalence_margin: EQUIVALENCE_MARGIN, contrasts: Vec::new() }
+    }
+}
+
+/// The default margin of equivalence: one point of accuracy.
+pub const EQUIVALENCE_MARGIN: f64 = 0.01;
+
+/// A contrast that is written down before there are results.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedContrast {
+    /// What it asks, in words.
+    pub question: Option<String>,
+    /// What it compares.
+    pub quantity: Quantity,
+    /// The settings of each arm; the first arm is the baseline.
+    pub arms: [Point; 2],
+    /// The settings that both arms have.
+    pub shared: Point,
+}
+
+impl PlannedContrast {
+    /// All settings of each arm.
+    #[must_use]
+    pub fn whole_arms(&self) -> [Point; 2] {
+        self.arms.clone().map(|arm| self.shared.clone().into_iter().chain(arm).collect())
+    }
+}
+
+const EQUIVALENCE_MARGIN_KEY: &str = ANALYSIS_KEYS[0];
+const CONTRAST: &str = ANALYSIS_KEYS[1];
+const CONTRAST_KEYS: [&str; 4] = ["question", "quantity", "arms", "where"];
+const CONTRASTS_MAX: usize = 100;
+const QUESTION_CHARACTERS_MAX: usize = 200;
+const EXAMPLE: &str = "write for example arms = [{ network = \"nn\" }, { network = \"dn\" }], the baseline first";
+
+/// Reads the margin of equivalence.
+pub(super) fn margin(entries: &[(Key, Node)], errors: &mut ErrorList<'_>) -> Option<f64> {
+    let among = |fraction: &f64| *fraction > 0.0 && *fraction < 1.0;
+    let help = "it takes a fraction of accuracy above 0 and below 1, such as 0.01 for one point";
+    let Some((_, node)) = entries.iter().find(|(key, _)| key.name == EQUIVALENCE_MARGIN_KEY) else {
+        return Some(EQUIVALENCE_MARGIN);
+    };
+    let fraction = |kind: &Kind| number(kind).filter(among);
+    valid(fraction, EQUIVALENCE_MARGIN_KEY, node, EQUIVALENCE_MARGIN_KEY, help, errors)
+}
+
+/// Reads the planned contrasts, and checks that their arms are in the grid.
+pub(super) fn contrasts(entries: &[(Key, Node)], grid: &Grid, errors: &mut ErrorList<'_>) -> Vec<PlannedContrast> {
+    let Some((_, node)) = entries.iter().find(|(key, _)| key.name == CONTRAST) else { return Vec::new() };
+    let Kind::List(items) = &node.kind else {
+        let help = "start each with a line [[contrast]], or give a list of tables";
+        errors.add(&node.span, CONTRAST, "the planned contrasts are a list of tables", help);
+        return Vec::new();
+    };
+    if items.len() > CONTRASTS_MAX && errors.limits == Limits::Apply {
+        let message = format!("{} planned contrasts are too many: the maximum is {CONTRASTS_MAX}", items.len());
+        errors.add(
+            &node.span,
+            CONTRAST,
+            message,
+            "plan the few that answer your question; explore with `compare --arms`",
+        );
+        return Vec::new();
+    }
+    let mut contrasts: Vec<PlannedContrast> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let place = format!("{CONTRAST}[{index}]");
+        let Some(contrast) = contrast(item, &place, grid, errors) else { continue };
+        let is_same = |other: &PlannedContrast| {
+            (other.quantity, other.whole_arms()) == (contrast.quantity, contrast.whole_arms())
+        };
+        match contrasts.iter().position(is_same) {
+            Some(other) => {
+                let message = format!("it has the same arms as {CONTRAST}[{other}]");
+                errors.add(&item.span, place, message, "remove one of them");
+            }
+            None => contrasts.push(contrast),
+        }
+    }
+    contrasts
+}
+
+fn contrast(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -> Option<PlannedContrast> {
+    let Kind::Table(entries) = &node.kind else {
+        errors.add(&node.span, place, format!("a contrast cannot be {}", node.kind.describe()), EXAMPLE);
+        return None;
+    };
+    for (key, _) in entries.iter().filter(|(key, _)| !CONTRAST_KEYS.contains(&key.name.as_str())) {
+        unknown(key, &format!("{place}.{}", key.name), "key", CONTRAST_KEYS, errors);
+    }
+    let part = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
+    let question = match part("question") {
+        Some(node) => Some(question(node, &format!("{place}.question"), errors)?),
+        None => None,
+    };
+    let quantity = match part("quantity") {
+        Some(node) => quantity(node, &format!("{place}.quantity"), errors)?,
+        None => Quantity::Accuracy,
+    };
+    let shared = match part("where") {
+        Some(node) => settings(node, &format!("{place}.where"), errors)?,
+        None => Point::new(),
+    };
+    let Some(arms) = part("arms") else {
+        errors.add(&node.span, place, "the contrast has no arms", EXAMPLE);
+        return None;
+    };
+    let Kind::List(items) = &arms.kind else {
+        errors.add(
+            &arms.span,
+            format!("{place}.arms"),
+            format!("the arms cannot be {}", arms.kind.describe()),
+            EXAMPLE,
+        );
+        return None;
+    };
+    let [first, second] = items.as_slice() else {
+        let message = format!("a contrast has two arms, but here are {}", items.len());
+        errors.add(&arms.span, format!("{place}.arms"), message, EXAMPLE);
+        return None;
+    };
+    let mut arm = |index: usize, node: &Node| {
+        let place = format!("{place}.arms[{index}]");
+        let point = settings(node, &place, errors)?;
+        if let Some(setting) = point.keys().find(|setting| shared.contains_key(setting)) {
+            let message = format!("`{setting}` is set twice, here and in `where`");
+            errors.add(&node.span, place, message, "remove one of them");
+            return None;
+        }
+        let whole = shared.iter().chain(&point).map(|(&setting, value)| (setting, value.clone())).collect();
+        check_arm(&whole, quantity, grid)
+            .map_err(|(message, help)| errors.add(&node.span, place, message, help))
+            .ok()?;
+        Some(point)
+    };
+    let (first, second) = (arm(0, first), arm(1, second));
+    let arms = [first?, second?];
+    if arms[0] == arms[1] {
+        errors.add(&node.span, format!("{place}.arms"), "both arms have the same settings", EXAMPLE);
+        return None;
+    }
+    Some(PlannedContrast { question, quantity, arms, shared })
+}
+
+fn question(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<String> {
+    let sound =
+        |text: &str| (1..=QUESTION_CHARACTERS_MAX).contains(&text.chars().count()) && !text.contains(is_disruptive);
+    let text = |kind: &Kind| match kind {
+        Kind::Text(text) => Some(text.trim().to_owned()).filter(|text| sound(text)),
+        _ => None,
+    };
+    let help = format!("it takes a text of 1 to {QUESTION_CHARACTERS_MAX} characters on one line");
+    valid(text, "question", node, place, &help, errors)
+}
+
+fn quantity(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Quantity> {
+    let quantity = |kind: &Kind| match kind {
+        Kind::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    valid(quantity, "quantity", node, place, &format!("it takes {}", Quantity::NAMES.join(" or ")), errors)
+}
+
+/// Reads a table of settings with one value each.
+fn settings(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Point> {
+    let Kind::Table(entries) = &node.kind else {
+        let message = format!("`{place}` cannot be {}", node.kind.describe());
+        errors.add(&node.span, place, message, "it is a table of settings, such as { network = \"nn\" }");
+        return None;
+    };
+    let mut point = Some(Point::new());
+    for (key, node) in entries {
+        let place = format!("{place}.{}", key.name);
+        let read = read::setting(key, &place, &[], errors).and_then(|setting| {
+            if matches!(setting, Setting::Fold | Setting::Seed) {
+                let message = format!("`{setting}` makes replicates, over which arms are paired");
+                errors.add(&key.span, place, message, "remove it");
+                return None;
+            }
+            Some((setting, read::value(setting, node, &place, errors)?))
+        });
+        match (&mut point, read) {
+            (Some(point), Some((setting, value))) => _ = point.insert(setting, value),
+            (point, _) => *point = None,
+        }
+    }
+    point
+}
+
+/// Checks that the grid has trials with these settings, that they are one experiment, and that a slope has several depths. The
+/// error has a suggested fix.
+fn check_arm(arm: &Point, quantity: Quantity, grid: &Grid) -> Result<(), (String, String)> {
+    let parts = grid.blocks().iter().filter_map(|block| block.with(arm));
+    let parts: Vec<Block> = parts.filter(|part| is_of(part, arm)).collect();
+    if parts.is_empty() {
+        let settings: Vec<String> = arm.iter().map(|(setting, value)| format!("{setting} = {value}")).collect();
+        let help = "change the arm or `where`, or add the trials to [grid]";
+        return Err((format!("no trial has {}", settings.join(", ")), help.to_owned()));
+    }
+    for setting in PLACE {
+        let mut values: Vec<String> = Vec::new();
+        for text in parts.iter().flat_map(|part| texts(part, setting)) {
+            if !values.contains(&text) {
+                values.push(text);
+            }
+        }
+        let list = || values.join(", ");
+        let is_of_slope = quantity == Quantity::Slope && setting == Setting::Depth;
+        if is_of_slope && values.len() < 2 {
+            let help = "add depths to [grid], or compare accuracies: remove `quantity`";
+            return Err((format!("a slope needs several depths, but this arm has {}", list()), help.to_owned()));
+        }
+        if !is_of_slope && values.len() > 1 {
+            let or = if setting == Setting::Depth { ", or compare slopes: quantity = \"slope\"" } else { "" };
+            let message = format!("the trials of this arm differ in `{setting}`: {}", list());
+            return Err((message, format!("add `{setting}` to the arm or to `where`{or}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the settings of an arm apply to the block, and those that an arm has to name are not set.
+fn is_of(block: &Block, arm: &Point) -> bool {
+    let applies = |setting: Setting| setting.condition().is_none_or(|condition| block.meets(&condition));
+    arm.keys().all(|&setting| applies(setting))
+        && PLACE
+            .into_iter()
+            .filter(|&setting| is_unset_unless_named(setting) && !arm.contains_key(&setting))
+            .all(|setting| block.values(setting).is_none() || !applies(setting))
+}
+
+/// The values of a setting in a block, as texts; none if it does not apply.
+fn texts(block: &Block, setting: Setting) -> Vec<String> {
+    if setting.condition().is_some_and(|condition| !block.meets(&condition)) {
+        return Vec::new();
+    }
+    let values = block.values(setting).or_else(|| setting.default_value().map(|value| vec![value]));
+    values.unwrap_or_default().iter().map(Value::to_string).collect()
+}
+
+/// Writes the margin of equivalence as TOML. It belongs to the top of a spec.
+pub(super) fn write_margin(plan: &AnalysisPlan, text: &mut String) {
+    let _fits = writeln!(text, "{EQUIVALENCE_MARGIN_KEY} = {:?}", plan.equivalence_margin);
+}
+
+/// Writes the planned contrasts as TOML.
+pub(super) fn write_contrasts(plan: &AnalysisPlan, value: fn(&Value) -> String, text: &mut String) {
+    let table = |point: &Point| {
+        let entries: Vec<String> =
+            point.iter().map(|(setting, one)| format!("{} = {}", setting.name(), value(one))).collect();
+        format!("{{ {} }}", entries.join(", "))
+    };
+    for PlannedContrast { question, quantity, arms, shared } in &plan.contrasts {
+        let _fits = writeln!(text, "\n[[{CONTRAST}]]");
+        if let Some(question) = question {
+            let _fits = writeln!(text, "question = {}", quoted(question));
+        }
+        if *quantity != Quantity::Accuracy {
+            let _fits = writeln!(text, "quantity = {}", quoted(quantity.name()));
+        }
+        let _fits = writeln!(text, "arms = {}", list(arms.iter().map(table)));
+        if !shared.is_empty() {
+            let _fits = writeln!(text, "where = {}", table(shared));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The analysis plan: the margin of equivalence, and the planned contrasts.
+
+use super::*;
+use crate::vocabulary::Quantity;
+
+const GRID: &str = "name = \"p\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = [\"fa\", \"pc\"]\ndepth = [3, 10]\n\
+                    learning_rate = [1e-4, 1e-3]\nexclude = [{ rule = \"pc\", depth = 10 }]\n\
+                    [[block]]\nnetwork = [\"nn\", \"dn\"]\n[[block]]\nnetwork = \"nn\"\nparameters_as = \"dn\"\n";
+
+/// The contrasts of a spec with these lines, or its errors without their line and column.
+fn planned(lines: &str) -> Result<Vec<PlannedContrast>, Vec<String>> {
+    let error = |error: &SpecError| format!("{}: {}; {}", error.place, error.message, error.help);
+    toml(&format!("{GRID}{lines}"))
+        .map(|spec| spec.analysis.contrasts)
+        .map_err(|errors| errors.errors.iter().map(error).collect())
+}
+
+#[test]
+fn the_margin_is_a_fraction_above_0_and_below_1() {
+    assert_eq!(good(GOOD).analysis, AnalysisPlan::default());
+    assert_eq!(good(&format!("equivalence_margin = 0.02\n{GOOD}")).analysis.equivalence_margin, 0.02);
+    let errors = toml(&format!("equivalence_margin = 1\n{GOOD}")).expect_err("no fraction").to_string();
+    assert!(
+        errors.contains(
+            "1:22: equivalence_margin: `equivalence_margin` cannot be the whole number 1; it takes a fraction of"
+        ),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_planned_contrast_has_two_arms_and_what_they_share() {
+    let contrasts = planned(
+        "[[contrast]]\nquestion = \" Is it size? \"\narms = [{ network = \"nn\", parameters_as = \"dn\" }, { network = \"dn\" }]\n\
+         where = { rule = \"fa\", depth = 10 }\n[[contrast]]\nquantity = \"slope\"\n\
+         arms = [{ network = \"nn\" }, { network = \"dn\" }]\nwhere = { rule = \"fa\" }\n",
+    );
+    let contrasts = contrasts.expect("a good plan");
+    let [size, slope] = contrasts.as_slice() else { panic!("two contrasts") };
+    assert_eq!((size.question.as_deref(), size.quantity), (Some("Is it size?"), Quantity::Accuracy));
+    assert_eq!(size.arms[0][&Setting::ParametersAs], Value::Name("dn".into()));
+    assert_eq!(size.whole_arms()[1].len(), 3);
+    assert_eq!((slope.question.as_deref(), slope.quantity), (None, Quantity::Slope));
+}
+
+#[test]
+fn the_plan_does_not_change_the_identity_of_a_sweep() {
+    let contrast = "[[contrast]]\narms = [{ rule = \"bp\" }, { rule = \"dtp\" }]\nwhere = { depth = 2 }\n";
+    let with = good(&format!("equivalence_margin = 0.5\n{GOOD}{contrast}"));
+    assert_eq!((with.analysis.contrasts.len(), with.digest()), (1, good(GOOD).digest()));
+    let same = good(GOOD).extended(&with).expect_err("the plan of a sweep stays").to_string();
+    assert!(same.contains("equivalence_margin = 0.5, but the sweep has 0.01"), "{same}");
+    let more = good(&format!("{GOOD}{contrast}"));
+    let error = good(GOOD).extended(&more).expect_err("the plan of a sweep stays").to_string();
+    assert!(error.contains("contrast = 1 planned contrasts, but the sweep has 0 planned contrasts"), "{error}");
+    assert_eq!(more.extended(&good(GOOD)).map(|both| both.analysis), Ok(more.analysis));
+}
+
+#[test]
+fn an_error_in_a_contrast_says_what_to_do() {
+    let nn = "{ network = \"nn\" }";
+    for (lines, expected) in [
+        ("contrast = 3", "contrast: the planned contrasts are a list of tables; start each with a line [[contrast]]"),
+        ("[[contrast]]", "contrast[0]: the contrast has no arms; write for example arms = [{ network = \"nn\" }, "),
+        ("[[contrast]]\narms = [{ rule = \"fa\" }]", "contrast[0].arms: a contrast has two arms, but here are 1; "),
+        (
+            "[[contrast]]\narms = [\"nn\", \"dn\"]",
+            "contrast[0].arms[0]: `contrast[0].arms[0]` cannot be the text \"nn\"; it is a",
+        ),
+        (
+            "[[contrast]]\nwho = 1\narms = [NN, NN]",
+            "contrast[0].who: unknown key `who`; known here: question, quantity, arms, where",
+        ),
+        (
+            "[[contrast]]\narms = [NN, { network = \"residual\" }]\nwhere = { rule = \"fa\", depth = 3 }",
+            "contrast[0].arms[1]: no trial has network = residual, rule = fa, depth = 3; change the arm or `where`, or add the \
+             trials to [grid]",
+        ),
+        (
+            "[[contrast]]\narms = [{ rule = \"pc\" }, { rule = \"fa\" }]\nwhere = { network = \"nn\", depth = 10 }",
+            "contrast[0].arms[0]: no trial has network = nn, rule = pc, depth = 10",
+        ),
+        (
+            "[[contrast]]\narms = [NN, { network = \"dn\", parameters_as = \"dn\" }]\nwhere = { rule = \"fa\", depth = 3 }",
+            "contrast[0].arms[1]: no trial has network = dn, rule = fa, depth = 3, parameters_as = dn",
+        ),
+        (
+            "[[contrast]]\narms = [NN, { network = \"dn\" }]\nwhere = { rule = \"fa\" }",
+            "contrast[0].arms[0]: the trials of this arm differ in `depth`: 3, 10; add `depth` to the arm or to `where`, or \
+             compare slopes: quantity = \"slope\"",
+        ),
+        (
+            "[[contrast]]\narms = [NN, { network = \"dn\" }]\nwhere = { depth = 3 }",
+            "contrast[0].arms[0]: the trials of this arm differ in `rule`: fa, pc; add `rule` to the arm or to `where`",
+        ),
+        (
+            "[[contrast]]\nquantity = \"slope\"\narms = [NN, { network = \"dn\" }]\nwhere = { rule = \"pc\" }",
+            "contrast[0].arms[0]: a slope needs several depths, but this arm has 3; add depths to [grid]",
+        ),
+        (
+            "[[contrast]]\narms = [NN, { network = \"dn\", rule = \"fa\" }]\nwhere = { rule = \"fa\", depth = 3 }",
+            "contrast[0].arms[1]: `rule` is set twice, here and in `where`; remove one of them",
+        ),
+        (
+            "[[contrast]]\narms = [{ fold = 0 }, { fold = 1 }]",
+            "contrast[0].arms[0].fold: `fold` makes replicates, over which arms are paired; remove it",
+        ),
+        (
+            "[[contrast]]\narms = [NN, NN]\nwhere = { rule = \"fa\", depth = 3 }",
+            "contrast[0].arms: both arms have the same settings; write for example",
+        ),
+        (
+            "[[contrast]]\nquantity = \"angle\"\narms = [NN, NN]",
+            "contrast[0].quantity: `quantity` cannot be the text \"angle\"; it takes accuracy or slope",
+        ),
+        (
+            "[[contrast]]\nquestion = \"a\\nb\"\narms = [NN, NN]",
+            "contrast[0].question: `question` cannot be the text \"a\\nb\"; it takes a text of 1",
+        ),
+    ] {
+        let lines = lines.replace("NN", nn);
+        // A key at the end of a spec belongs to its last table.
+        let errors = match lines.starts_with("contrast") {
+            true => toml(&format!("{lines}\n{GRID}")).map(|_| ()).expect_err("an error").to_string(),
+            false => planned(&lines).expect_err("an error").join("\n"),
+        };
+        assert!(errors.contains(expected), "{lines}:\n{errors}\nexpected: {expected}");
+    }
+    let twice =
+        "[[contrast]]\narms = [{ network = \"nn\" }, { network = \"dn\" }]\nwhere = { rule = \"fa\", depth = 3 }\n";
+    let errors = planned(&twice.repeat(2)).expect_err("the same contrast");
+    assert_eq!(errors, ["contrast[1]: it has the same arms as contrast[0]; remove one of them"]);
+}

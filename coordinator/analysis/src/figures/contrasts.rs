@@ -1,0 +1,217 @@
+//! Contrasts with their intervals: a panel for slopes and for each depth, a row for each group of the arms.
+
+use std::collections::BTreeSet;
+
+use biosweep_common::configuration::Point;
+use biosweep_common::rules::Rule;
+use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::Quantity;
+
+use crate::compare::{Comparison, Contrast, Verdict, in_words};
+use crate::figures::output::Figure;
+use crate::figures::output::size::Width;
+use crate::figures::parts::axis::Axis;
+use crate::figures::parts::chart::{Chart, Frame, Grid, Heading};
+use crate::figures::parts::key::{Entry, Sample};
+use crate::figures::parts::style::{self, Marker, RADIUS, SMALL, Shape, layers};
+use crate::figures::scene::text::wrapped;
+use crate::figures::scene::{Anchor, Colour, FAINT_INK, GRID, Scene, Stroke};
+
+/// Height of a row with a name of one line, and of each further line, in points.
+const ROW: f64 = 12.0;
+const LINE: f64 = 8.5;
+/// Maximum lines of a name.
+const LINES_MAX: usize = 3;
+/// Space between a plot and the texts beside it, in points.
+const SPACE: f64 = 5.0;
+/// The greatest share of the width that names take.
+const NAMES_MAX: f64 = 0.4;
+const COLUMNS_MAX: usize = 3;
+const PLOT_WIDTH_MIN: f64 = 76.0;
+const BAND: Colour = Colour([0xf2, 0xf2, 0xf2]);
+const ZERO: Stroke = Stroke::solid(FAINT_INK, 0.6);
+
+/// The quantity of a panel and, for accuracies that are not planned contrasts, the depth.
+type Panel = (Quantity, Option<u32>);
+
+/// The figure of a comparison. A comparison without contrasts says so.
+pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
+    let all: Vec<&Contrast> = comparison.all().collect();
+    let are_planned = !comparison.planned.is_empty();
+    let panel_of = |contrast: &Contrast| (contrast.quantity, depth(contrast).filter(|_| !are_planned));
+    let mut panels: Vec<Panel> =
+        all.iter().map(|contrast| panel_of(contrast)).collect::<BTreeSet<_>>().into_iter().collect();
+    // Slopes are the primary contrasts.
+    panels.sort_by_key(|&(quantity, _)| quantity != Quantity::Slope);
+    let arms: BTreeSet<String> = all.iter().map(|contrast| arms(contrast)).collect();
+    let has_arms = are_planned || arms.len() > 1;
+    let mut names: Vec<String> = Vec::new();
+    for name in all.iter().map(|contrast| name(contrast, are_planned, has_arms)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let names_width = NAMES_MAX * width.points();
+    let lines: Vec<Vec<String>> =
+        names.iter().map(|name| wrapped(name, SMALL.weight, SMALL.size, names_width, LINES_MAX)).collect();
+    let row = ROW + LINE * (lines.iter().map(Vec::len).max().unwrap_or(1).max(1) - 1) as f64;
+    let values = SPACE + all.iter().map(|contrast| SMALL.width(&value(contrast))).fold(0.0, f64::max);
+    let mut chart = Chart::new(title, width, &[key(&all)]);
+    let grid = Grid {
+        columns_max: COLUMNS_MAX,
+        plot_width_min: PLOT_WIDTH_MIN + values,
+        left: SPACE + lines.iter().flatten().map(|line| SMALL.width(line)).fold(0.0, f64::max),
+        plot_height: Some(row * names.len().max(3) as f64),
+    };
+    let label = match arms.first() {
+        Some(arms) if !has_arms => format!("{arms} (points)"),
+        _ => "difference (points)".to_owned(),
+    };
+    let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel)).collect();
+    for (index, area) in chart.frames(&headings, grid).into_iter().enumerate() {
+        let frame = Frame { width: area.width - values, ..area };
+        let scene = &mut chart.scene;
+        let Some(&panel) = panels.get(index) else {
+            frame.x_axis(scene, &[], &label);
+            frame.explain(scene, "there are no two arms to compare");
+            continue;
+        };
+        let of_panel: Vec<&Contrast> = all.iter().copied().filter(|contrast| panel_of(contrast) == panel).collect();
+        let axis = Axis::differences(of_panel.iter().flat_map(|contrast| ends(contrast)), 4);
+        ground(scene, frame, &axis, &of_panel);
+        for (row_index, (name, lines)) in names.iter().zip(&lines).enumerate() {
+            let y = frame.top + row * (row_index as f64 + 0.5);
+            scene.line((frame.left, y), (frame.right(), y), Stroke::solid(GRID, 0.5));
+            if frame.is_first_in_row {
+                let first = y + 2.5 - LINE * (lines.len() as f64 - 1.0) / 2.0;
+                for (i, line) in lines.iter().enumerate() {
+                    let at = (frame.left - SPACE, first + LINE * i as f64);
+                    scene.text(at, line, SMALL.anchored(Anchor::End));
+                }
+            }
+            let is_here = |contrast: &&&Contrast| self::name(contrast, are_planned, has_arms) == *name;
+            for contrast in of_panel.iter().filter(is_here) {
+                draw(scene, frame, (&axis, y), contrast);
+                let at = (frame.right() + SPACE, y + 2.5);
+                scene.text(at, &value(contrast), SMALL.anchored(Anchor::Start));
+            }
+        }
+        frame.x_axis(scene, &ticks(&axis), &label);
+    }
+    chart.finish()
+}
+
+fn depth(contrast: &Contrast) -> Option<u32> {
+    match contrast.group.get(&Setting::Depth) {
+        Some(&Value::Integer(depth)) => u32::try_from(depth).ok(),
+        _ => None,
+    }
+}
+
+/// `dn − nn`.
+fn arms(contrast: &Contrast) -> String {
+    format!("{} − {}", contrast.second.name(), contrast.first.name())
+}
+
+/// The name of a row: the group, without what the heading says, and the arms where they differ.
+fn name(contrast: &Contrast, is_planned: bool, has_arms: bool) -> String {
+    let group: Point =
+        contrast.group.clone().into_iter().filter(|(setting, _)| is_planned || *setting != Setting::Depth).collect();
+    let arms = has_arms.then(|| arms(contrast));
+    let parts = [Some(in_words(&group)).filter(|text| !text.is_empty()), arms];
+    let name = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    if name.is_empty() { self::arms(contrast) } else { name }
+}
+
+fn heading((quantity, depth): Panel) -> Heading {
+    let text = match (quantity, depth) {
+        (Quantity::Slope, _) => "slope, per hidden layer".to_owned(),
+        (Quantity::Accuracy, Some(depth)) => layers(depth),
+        (Quantity::Accuracy, None) => "test accuracy".to_owned(),
+    };
+    Heading { dataset: None, text }
+}
+
+/// The difference on the right of a row, or why there is none.
+fn value(contrast: &Contrast) -> String {
+    match contrast.difference {
+        Some(difference) => format!("{:+.*}", digits(contrast), 100.0 * difference).replace('-', "−"),
+        None => "no pair".to_owned(),
+    }
+}
+
+/// Slopes are smaller than accuracies.
+const fn digits(contrast: &Contrast) -> usize {
+    match contrast.quantity {
+        Quantity::Slope => 2,
+        Quantity::Accuracy => 1,
+    }
+}
+
+/// What the axis must show: the interval and the margins.
+fn ends(contrast: &Contrast) -> impl Iterator<Item = f64> + use<> {
+    let interval = contrast.interval.map(|interval| [interval.low(), interval.high()]);
+    let margins = [-contrast.margin, contrast.margin];
+    contrast.difference.into_iter().chain(interval.into_iter().flatten()).chain(margins)
+}
+
+/// The band of equivalence, if the panel has one margin, and the lines of the axis.
+fn ground(scene: &mut Scene, frame: Frame, axis: &Axis, contrasts: &[&Contrast]) {
+    let x = |value: f64| frame.left + axis.scale.at(value) * frame.width;
+    if let Some(first) = contrasts.first()
+        && contrasts.iter().all(|other| other.margin == first.margin)
+    {
+        let (left, right) = (x(-first.margin), x(first.margin));
+        let corners = vec![(left, frame.top), (right, frame.top), (right, frame.bottom()), (left, frame.bottom())];
+        scene.polygon(corners, Some(BAND), Stroke::solid(BAND, 0.2));
+    }
+    for (tick, _) in &axis.ticks {
+        scene.line((x(*tick), frame.top), (x(*tick), frame.bottom()), Stroke::solid(GRID, 0.5));
+    }
+    scene.line((x(0.0), frame.top), (x(0.0), frame.bottom()), ZERO);
+}
+
+fn draw(scene: &mut Scene, frame: Frame, (axis, y): (&Axis, f64), contrast: &Contrast) {
+    let x = |value: f64| frame.left + axis.scale.at(value) * frame.width;
+    let Some(difference) = contrast.difference else { return };
+    let marker = marker(contrast);
+    if let Some(interval) = contrast.interval {
+        style::error_bar(scene, (x(interval.low()), y), (x(interval.high()), y), marker.colour);
+    }
+    marker.draw(scene, (x(difference), y));
+}
+
+/// The marker of the rule, or a circle if the arms have different rules. It is full if there is a verdict.
+fn marker(contrast: &Contrast) -> Marker {
+    let is_full = matches!(contrast.verdict, Verdict::Helps | Verdict::Hurts | Verdict::Equivalent);
+    match contrast.group.get(&Setting::Rule) {
+        Some(Value::Name(name)) if name.parse::<Rule>().is_ok() => {
+            Marker::of(name.parse().expect("it was parsed before"), is_full)
+        }
+        _ => circle(is_full),
+    }
+}
+
+const fn circle(is_full: bool) -> Marker {
+    Marker { shape: Shape::Circle, colour: FAINT_INK, is_full, radius: RADIUS }
+}
+
+fn ticks(axis: &Axis) -> Vec<(f64, String)> {
+    axis.ticks.iter().map(|(tick, text)| (axis.scale.at(*tick), text.clone())).collect()
+}
+
+fn key(contrasts: &[&Contrast]) -> Vec<Entry> {
+    let bars = contrasts.iter().filter(|contrast| contrast.interval.is_some());
+    let most = bars.clone().max_by_key(|contrast| contrast.pairs);
+    let bar = most.map(|most| {
+        let at_most = if bars.clone().any(|other| other.pairs < most.pairs) { "at most " } else { "" };
+        let unit = most.unit.word(most.pairs as u64);
+        Entry::new(Sample::Bar, &format!("95 % interval, {at_most}{} {unit}", most.pairs))
+    });
+    let has = |is_full: bool| contrasts.iter().any(|one| one.difference.is_some() && marker(one).is_full == is_full);
+    let full =
+        has(true).then(|| Entry::new(Sample::Marker(circle(true)), "better, worse or equivalent (p ≤ 0.05, Holm)"));
+    let hollow = has(false).then(|| Entry::new(Sample::Marker(circle(false)), "undecided"));
+    let band = bar.is_some().then(|| Entry::new(Sample::Band, "margin of equivalence"));
+    [bar, full, hollow, band].into_iter().flatten().collect()
+}
