@@ -44,6 +44,11 @@ pub const ALL: &[Preset] = &[
         text: include_str!("../../presets/why-skips-tune.toml"),
     },
     Preset {
+        name: "why-skips",
+        summary: "the same arms at their own learning rates, on eight folds, with six planned contrasts: 800 trials, about four hours of one core",
+        text: include_str!("../../presets/why-skips.toml"),
+    },
+    Preset {
         name: "paper-mlp",
         summary: "the paper's complete Table 1 for fully connected networks, for a cluster",
         text: include_str!("../../presets/paper-mlp.toml"),
@@ -119,6 +124,17 @@ mod tests {
         assert_eq!((spec.grid.trials(), spec.grid.trajectories()), ((8 + 2) * 5 * 2 * 3, 300));
         let hours = Plan::of(&spec, 1).core_seconds / 3_600.0;
         assert!(hours < 1.0, "{hours}");
+    }
+
+    #[test]
+    fn why_skips_has_eight_folds_of_each_arm_and_six_contrasts() {
+        let spec = parse("why-skips");
+        assert_eq!((spec.grid.trials(), spec.grid.trajectories()), ((8 + 2) * 5 * 2 * 8, 800));
+        // Eight folds are the fewest that can show six effects.
+        assert_eq!(spec.analysis.contrasts.len(), 6);
+        let tune = Plan::of(&parse("why-skips-tune"), 1).core_seconds;
+        let hours = (Plan::of(&spec, 1).core_seconds + tune) / 3_600.0;
+        assert!(hours < 6.0, "{hours}");
     }
 
     #[test]
