@@ -112,7 +112,8 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
     let draw = |more: &[&str]| home.run(&[&["figures", "small", "--to", &folder], more].concat());
     for (format, start) in [("svg", &b"<svg"[..]), ("png", b"\x89PNG"), ("pdf", b"%PDF")] {
         assert!(draw(&["--format", format, "--width", "3.3in"]).status.success(), "{format}");
-        for kind in ["accuracy-by-depth", "sensitivity", "tuning-budget", "importance", "learning-curves"] {
+        for kind in ["accuracy-by-depth", "contrasts", "sensitivity", "tuning-budget", "importance", "learning-curves"]
+        {
             let bytes = std::fs::read(home.path().join("figures").join(format!("{kind}.{format}"))).expect("a figure");
             assert!(bytes.starts_with(start), "{kind}.{format}");
         }
@@ -146,6 +147,59 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
         let printed = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(2) && printed.contains(why), "{bad:?}: {printed}");
     }
+}
+
+/// Two contrasts that a sweep plans.
+const PLAN: &str = r#"
+[[contrast]]
+question = "Do targets do as well?"
+arms = [{ rule = "bp" }, { rule = "dtp" }]
+where = { network = "nn" }
+[[contrast]]
+arms = [{ rule = "dtp", network = "nn" }, { rule = "bp", network = "dn" }]
+"#;
+
+#[test]
+fn a_sweep_answers_its_planned_contrasts_and_keeps_its_plan() {
+    let home = Home::default();
+    let spec = home.spec(&format!("{SPEC}{PLAN}")).to_string_lossy().into_owned();
+    let run = home.json(&["run", &spec, "--workers", "2"]);
+    let verdicts = run["verdicts"].as_array().expect("an array");
+    assert_eq!(verdicts.len(), 2, "one for each contrast: {verdicts:?}");
+    assert_eq!((&verdicts[0]["family"], &verdicts[0]["setting"]), (&2.into(), &"rule".into()), "{verdicts:?}");
+    assert_eq!(verdicts[1]["second"]["arm"], serde_json::json!({ "network": "dn", "rule": "bp" }));
+    let sentence = verdicts[0]["sentence"].as_str().expect("a text");
+    assert!(sentence.starts_with("Do targets do as well? nn: n is too small"), "{sentence}");
+
+    let file = home.path().join("small.parquet").to_string_lossy().into_owned();
+    let _written = home.answer(&["export", "small", "--format", "parquet", "--to", &file]);
+    let planned = home.json(&["compare", "--from", &file]);
+    let of_run = |verdict: &Value| {
+        let mut verdict = verdict.clone();
+        verdict.as_object_mut().expect("an object").remove("sentence");
+        verdict
+    };
+    assert_eq!(planned["planned"], verdicts.iter().map(of_run).collect::<Value>(), "a file has the plan of its sweep");
+    assert_eq!((&planned["primary"], &planned["secondary"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    for other in [&["--by", "rule"][..], &["--where", "rule=bp"], &["--arms", "network=nn,dn"]] {
+        let explored = home.json(&[&["compare", "small"], other].concat());
+        assert_eq!(explored["planned"], Value::Array(vec![]), "{other:?} asks another question");
+    }
+    let arms = ["compare", "small", "--arm", "rule=dtp,network=nn", "--arm", "rule=bp,network=dn"];
+    let difference = |answer: &Value, part: &str, place: usize| answer[part][place]["difference"].clone();
+    assert_eq!(difference(&home.json(&arms), "secondary", 0), difference(&planned, "planned", 1));
+
+    let folder = home.path().join("figures");
+    let drawn = ["figures", "small", "--kind", "contrasts", "--to", &folder.to_string_lossy()];
+    let _paths = home.answer(&drawn);
+    let figure = std::fs::read_to_string(folder.join("contrasts.svg")).expect("a figure");
+    assert!(figure.contains("nn: dtp − bp"), "{figure}");
+
+    let without = home.spec(SPEC).to_string_lossy().into_owned();
+    let output = home.run(&["run", &without]);
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && printed.contains("it keeps its options"), "{printed}");
+    assert!(printed.contains("2 planned contrasts"), "{printed}");
 }
 
 #[test]
