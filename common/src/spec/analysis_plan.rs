@@ -93,9 +93,10 @@ pub(super) fn contrasts(entries: &[(Key, Node)], grid: &Grid, errors: &mut Error
     for (index, item) in items.iter().enumerate() {
         let place = format!("{CONTRAST}[{index}]");
         let Some(contrast) = contrast(item, &place, grid, errors) else { continue };
-        let is_same = |other: &PlannedContrast| {
-            (other.quantity, other.whole_arms()) == (contrast.quantity, contrast.whole_arms())
-        };
+        let [first, second] = contrast.whole_arms();
+        let both = [[first.clone(), second.clone()], [second, first]];
+        let is_same =
+            |other: &PlannedContrast| other.quantity == contrast.quantity && both.contains(&other.whole_arms());
         match contrasts.iter().position(is_same) {
             Some(other) => {
                 let message = format!("it has the same arms as {CONTRAST}[{other}]");
@@ -151,7 +152,7 @@ fn contrast(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -
         let point = settings(node, &place, errors)?;
         if let Some(setting) = point.keys().find(|setting| shared.contains_key(setting)) {
             let message = format!("`{setting}` is set twice, here and in `where`");
-            errors.add(&node.span, place, message, "remove one of them");
+            errors.add(&node.span, place, message, "remove it from one of them");
             return None;
         }
         let whole = shared.iter().chain(&point).map(|(&setting, value)| (setting, value.clone())).collect();
@@ -162,11 +163,12 @@ fn contrast(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -
     };
     let (first, second) = (arm(0, first), arm(1, second));
     let arms = [first?, second?];
-    if arms[0] == arms[1] {
-        errors.add(&node.span, format!("{place}.arms"), "both arms have the same settings", EXAMPLE);
+    let contrast = PlannedContrast { question, quantity, arms, shared };
+    if let Err((message, help)) = check_pair(&contrast, grid) {
+        errors.add(&items[0].span, format!("{place}.arms"), message, help);
         return None;
     }
-    Some(PlannedContrast { question, quantity, arms, shared })
+    Some(contrast)
 }
 
 fn question(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<String> {
@@ -217,24 +219,21 @@ fn settings(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Poin
 /// Checks that the grid has trials with these settings, that they are one experiment, and that a slope has several depths. The
 /// error has a suggested fix.
 fn check_arm(arm: &Point, quantity: Quantity, grid: &Grid) -> Result<(), (String, String)> {
-    let parts = grid.blocks().iter().filter_map(|block| block.with(arm));
-    let parts: Vec<Block> = parts.filter(|part| is_of(part, arm)).collect();
+    let parts = parts_of(arm, grid);
     if parts.is_empty() {
         let settings: Vec<String> = arm.iter().map(|(setting, value)| format!("{setting} = {value}")).collect();
         let help = "change the arm or `where`, or add the trials to [grid]";
         return Err((format!("no trial has {}", settings.join(", ")), help.to_owned()));
     }
     for setting in PLACE {
-        let mut values: Vec<String> = Vec::new();
-        for text in parts.iter().flat_map(|part| texts(part, setting)) {
-            if !values.contains(&text) {
-                values.push(text);
-            }
-        }
+        let values = values(&parts, setting);
         let list = || values.join(", ");
         let is_of_slope = quantity == Quantity::Slope && setting == Setting::Depth;
         if is_of_slope && values.len() < 2 {
-            let help = "add depths to [grid], or compare accuracies: remove `quantity`";
+            let help = match arm.contains_key(&Setting::Depth) {
+                true => "remove `depth` from the arm or from `where`",
+                false => "add depths to [grid], or compare accuracies: remove `quantity`",
+            };
             return Err((format!("a slope needs several depths, but this arm has {}", list()), help.to_owned()));
         }
         if !is_of_slope && values.len() > 1 {
@@ -244,6 +243,51 @@ fn check_arm(arm: &Point, quantity: Quantity, grid: &Grid) -> Result<(), (String
         }
     }
     Ok(())
+}
+
+/// Checks that two arms, each of which is sound, have no trial in common, and can be paired. The error has a suggested fix.
+fn check_pair(contrast: &PlannedContrast, grid: &Grid) -> Result<(), (&'static str, &'static str)> {
+    let [first, second] = contrast.whole_arms();
+    let agree = first.iter().all(|(setting, value)| second.get(setting).is_none_or(|other| other == value));
+    let both: Point = first.clone().into_iter().chain(second.clone()).collect();
+    let is_of_both = |part: &Block| is_of(part, &first) && is_of(part, &second);
+    if agree && grid.blocks().iter().filter_map(|block| block.with(&both)).any(|part| is_of_both(&part)) {
+        return Err((
+            "both arms have the same trials, or some of them",
+            "name a setting in both arms that tells them apart",
+        ));
+    }
+    let common = |setting: Setting| {
+        let [first, second] = [&first, &second].map(|arm| values(&parts_of(arm, grid), setting));
+        first.iter().filter(|value| second.contains(value)).count()
+    };
+    if common(Setting::Fold) == 0 {
+        return Err((
+            "the arms have no fold in common, so they cannot be paired",
+            "give both arms the same folds in [grid]",
+        ));
+    }
+    if contrast.quantity == Quantity::Slope && common(Setting::Depth) < 2 {
+        return Err(("a slope needs two depths that both arms have", "give both arms the same depths in [grid]"));
+    }
+    Ok(())
+}
+
+/// The parts of the grid with the settings of an arm.
+fn parts_of(arm: &Point, grid: &Grid) -> Vec<Block> {
+    let parts = grid.blocks().iter().filter_map(|block| block.with(arm));
+    parts.filter(|part| is_of(part, arm)).collect()
+}
+
+/// The different values of a setting in these blocks, as texts.
+fn values(parts: &[Block], setting: Setting) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    for text in parts.iter().flat_map(|part| texts(part, setting)) {
+        if !values.contains(&text) {
+            values.push(text);
+        }
+    }
+    values
 }
 
 /// Whether the settings of an arm apply to the block, and those that an arm has to name are not set.

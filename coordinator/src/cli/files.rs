@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::import::{self, File, Part};
-use biosweep_common::results::views::{ResultView, SpecView};
+use biosweep_common::results::views::ResultView;
 use biosweep_common::spec::AnalysisPlan;
 
 use super::failure::Failure;
+use crate::terminal::say;
 
 /// The results of exported files.
 pub(super) struct Files {
@@ -27,7 +28,14 @@ impl Files {
         for path in paths {
             let File { results, spec } = of_file(path)?;
             let file = path.display().to_string();
-            plans.extend(spec.as_ref().and_then(plan).map(|plan| (file.clone(), plan)));
+            if let Some(spec) = &spec {
+                match spec.spec() {
+                    Some(spec) => plans.push((file.clone(), spec.analysis)),
+                    None => say(format_args!(
+                        "warning: this version cannot read the spec in {file}, so the analysis plan in it does not count"
+                    )),
+                }
+            }
             parts.push(Part { file, results });
         }
         let results =
@@ -52,11 +60,6 @@ fn unread(path: &Path, error: &io::Error) -> String {
         }
         _ => format!("{error}; check that you may read the file"),
     }
-}
-
-/// The analysis plan in a spec; `None` if this version cannot read the spec.
-fn plan(spec: &SpecView) -> Option<AnalysisPlan> {
-    spec.spec().map(|spec| spec.analysis)
 }
 
 /// The analysis plan on which all files agree.
@@ -97,6 +100,7 @@ mod tests {
     use biosweep_analysis::export::{self, Format, Provenance};
     use biosweep_analysis::samples::{completed, sweep};
     use biosweep_common::configuration::TrialKey;
+    use biosweep_common::results::views::SpecView;
     use biosweep_common::spec::{self, SweepSpec};
     use tempfile::TempDir;
 

@@ -99,7 +99,7 @@ fn an_error_in_a_contrast_says_what_to_do() {
         ),
         (
             "[[contrast]]\narms = [NN, { network = \"dn\", rule = \"fa\" }]\nwhere = { rule = \"fa\", depth = 3 }",
-            "contrast[0].arms[1]: `rule` is set twice, here and in `where`; remove one of them",
+            "contrast[0].arms[1]: `rule` is set twice, here and in `where`; remove it from one of them",
         ),
         (
             "[[contrast]]\narms = [{ fold = 0 }, { fold = 1 }]",
@@ -107,7 +107,7 @@ fn an_error_in_a_contrast_says_what_to_do() {
         ),
         (
             "[[contrast]]\narms = [NN, NN]\nwhere = { rule = \"fa\", depth = 3 }",
-            "contrast[0].arms: both arms have the same settings; write for example",
+            "contrast[0].arms: both arms have the same trials, or some of them; name a setting in both arms",
         ),
         (
             "[[contrast]]\nquantity = \"angle\"\narms = [NN, NN]",
@@ -126,8 +126,34 @@ fn an_error_in_a_contrast_says_what_to_do() {
         };
         assert!(errors.contains(expected), "{lines}:\n{errors}\nexpected: {expected}");
     }
+    for (lines, expected) in [
+        (
+            "[[contrast]]\narms = [{ rule = \"fa\" }, { rule = \"fa\", learning_rate = 1e-3 }]\nwhere = { network = \"dn\", depth = 3 }",
+            "both arms have the same trials, or some of them; name a setting in both arms",
+        ),
+        (
+            "[[contrast]]\nquantity = \"slope\"\narms = [NN, { network = \"dn\" }]\nwhere = { rule = \"fa\", depth = 3 }",
+            "a slope needs several depths, but this arm has 3; remove `depth` from the arm or from `where`",
+        ),
+    ] {
+        let errors = planned(&lines.replace("NN", nn)).expect_err("an error").join("\n");
+        assert!(errors.contains(expected), "{errors}");
+    }
+    let apart = |lines: &str| {
+        let text = "name = \"a\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"fa\"\n[[block]]\nnetwork = \"nn\"\ndepth = [3, 10]\n\
+                    fold = 0\n[[block]]\nnetwork = \"dn\"\n";
+        let contrast = "[[contrast]]\nquantity = \"slope\"\narms = [{ network = \"nn\" }, { network = \"dn\" }]\n";
+        toml(&format!("{text}{lines}\n{contrast}")).map(|_| ()).map_err(|errors| errors.to_string())
+    };
+    assert!(apart("depth = [3, 10]\nfold = 1").expect_err("other folds").contains("have no fold in common"));
+    assert!(apart("depth = [3, 20]\nfold = 0").expect_err("other depths").contains("two depths that both arms have"));
+    apart("depth = [3, 10]\nfold = 0").expect("pairs");
     let twice =
         "[[contrast]]\narms = [{ network = \"nn\" }, { network = \"dn\" }]\nwhere = { rule = \"fa\", depth = 3 }\n";
     let errors = planned(&twice.repeat(2)).expect_err("the same contrast");
     assert_eq!(errors, ["contrast[1]: it has the same arms as contrast[0]; remove one of them"]);
+    let turned =
+        twice.replace("{ network = \"nn\" }, { network = \"dn\" }", "{ network = \"dn\" }, { network = \"nn\" }");
+    let errors = planned(&format!("{twice}{turned}")).expect_err("the same contrast, turned round");
+    assert_eq!(errors.len(), 1, "{errors:?}");
 }

@@ -15,8 +15,7 @@ use crate::replicates::{Configuration, REPLICATES, Replicates, group_by, has_all
 pub struct Question {
     /// The settings that all arms have. Results without them are left out.
     pub shared: Point,
-    /// The settings of each arm; the first arm is the baseline of all others. In an arm that lacks a setting of another arm, that
-    /// setting has its default.
+    /// The settings of each arm; the first arm is the baseline of all others.
     pub arms: Vec<Point>,
     /// The settings that make groups, within which arms are compared; `None` for the settings of a place that differ.
     pub by: Option<Vec<Setting>>,
@@ -36,6 +35,15 @@ impl Question {
     /// The settings that make the arms.
     fn settings(&self) -> BTreeSet<Setting> {
         self.arms.iter().flat_map(|arm| arm.keys().copied()).collect()
+    }
+
+    /// Whether a point is of this arm. A setting such as `parameters_as`, which another arm names, is unset in an arm that does not
+    /// name it.
+    fn has(&self, arm: &Point, point: &Point) -> bool {
+        let is_unset = |setting: &Setting| {
+            !is_unset_unless_named(*setting) || arm.contains_key(setting) || !point.contains_key(setting)
+        };
+        has_all(point, &self.shared) && has_all(point, arm) && self.arms.iter().flat_map(Point::keys).all(is_unset)
     }
 
     /// Whether a setting makes the arms or is one that they share.
@@ -68,6 +76,16 @@ pub enum CompareError {
         arm: String,
         /// What the results have.
         known: String,
+    },
+    /// Some results are of two arms.
+    #[error(
+        "some results are of both arms, {first} and {second}: name a setting in both of them that tells them apart"
+    )]
+    Overlap {
+        /// One arm.
+        first: String,
+        /// The other.
+        second: String,
     },
     /// The arms would be compared over different experiments.
     #[error("{setting} differs within a group ({values}): {next}")]
@@ -103,6 +121,7 @@ pub(crate) struct Group<'a> {
 /// A comparison that is not possible, with the next step.
 pub(crate) fn grouped<'a>(replicates: &'a Replicates, question: &Question) -> Result<Vec<Group<'a>>, CompareError> {
     check_arms(replicates, question)?;
+    check_overlap(replicates, question)?;
     let by = by(replicates, question)?;
     let mut groups = groups(replicates, question, &by);
     // nn with the size of dn, for example, has no partner of its own kind in dn.
@@ -187,23 +206,13 @@ fn by(replicates: &Replicates, question: &Question) -> Result<Vec<Setting>, Comp
 }
 
 fn groups<'a>(replicates: &'a Replicates, question: &Question, by: &[Setting]) -> Vec<Group<'a>> {
-    let of_arms = question.settings();
     let unset: Vec<Setting> = differing_places(replicates)
         .into_iter()
         .filter(|&setting| is_unset_unless_named(setting) && !question.names(setting) && !by.contains(&setting))
         .collect();
-    let is_of = |arm: &Point, point: &Point| {
-        // What another arm names and this one does not has its default.
-        let is_usual = |setting: &Setting| match point.get(setting) {
-            Some(value) => setting.is_required() || setting.default_value().as_ref() == Some(value),
-            None => true,
-        };
-        has_all(point, arm) && of_arms.iter().filter(|setting| !arm.contains_key(setting)).all(is_usual)
-    };
     let arm = |one: &Configuration| {
         let is_unset = unset.iter().all(|setting| !one.point.contains_key(setting));
-        let is_wanted = is_unset && has_all(&one.point, &question.shared);
-        question.arms.iter().position(|arm| is_wanted && is_of(arm, &one.point))
+        question.arms.iter().position(|arm| is_unset && question.has(arm, &one.point))
     };
     let members = replicates.configurations().iter().filter_map(|one| Some((&one.point, (arm(one)?, one))));
     let group = |(point, members): (Point, Vec<(usize, &'a Configuration)>)| {
@@ -214,27 +223,55 @@ fn groups<'a>(replicates: &'a Replicates, question: &Question, by: &[Setting]) -
     group_by(members, |setting| by.contains(&setting)).into_iter().map(group).collect()
 }
 
-/// A setting of a place is never a tuning setting: accuracies of two depths, say, are not candidates for one another.
+/// No result may be of two arms.
+fn check_overlap(replicates: &Replicates, question: &Question) -> Result<(), CompareError> {
+    for one in replicates.configurations() {
+        let mut arms = question.arms.iter().filter(|arm| question.has(arm, &one.point));
+        if let (Some(first), Some(second)) = (arms.next(), arms.next()) {
+            return Err(CompareError::Overlap { first: written(first), second: written(second) });
+        }
+    }
+    Ok(())
+}
+
+/// A setting of a place is never a tuning setting: accuracies of two depths, say, are not candidates for one another. What no arm
+/// names must be equal in all arms, and what some arm names must be equal within each.
 fn check_groups(groups: &[Group<'_>], question: &Question, by: &[Setting]) -> Result<(), CompareError> {
-    for setting in PLACE.into_iter().filter(|&setting| !question.names(setting) && !by.contains(&setting)) {
-        for group in groups {
+    for setting in PLACE.into_iter().filter(|setting| !by.contains(setting)) {
+        let differing = |candidates: &mut dyn Iterator<Item = &&Configuration>| {
             let mut values: Vec<String> = Vec::new();
-            for value in group.arms.iter().flatten().filter_map(|one| one.point.get(&setting)).map(Value::short) {
+            for value in candidates.filter_map(|one| one.point.get(&setting)).map(Value::short) {
                 if !values.contains(&value) {
                     values.push(value);
                 }
             }
-            if values.len() > 1 {
-                let name = setting.name();
-                let next = if setting.condition().is_some() {
-                    let arm = question.arms.last().map(written).unwrap_or_default();
-                    format!("name it in the arm that has it, such as --arm {arm},{name}={}", values[0])
-                } else {
-                    format!("add it to --by, or choose one value with --where, such as {name}={}", values[0])
-                };
-                return Err(CompareError::Differs { setting: name, values: values.join(", "), next });
+            (values.len() > 1).then_some(values)
+        };
+        let within = |arm: usize, candidates: &Vec<&Configuration>| {
+            let next = format!("name it in this arm, such as {},{}=", written(&question.arms[arm]), setting.name());
+            differing(&mut candidates.iter()).map(|values| (values.join(", "), format!("{next}{}", values[0])))
+        };
+        for group in groups {
+            let found = if question.names(setting) {
+                group.arms.iter().enumerate().find_map(|(arm, candidates)| within(arm, candidates))
+            } else {
+                differing(&mut group.arms.iter().flatten())
+                    .map(|values| (values.join(", "), how_to_part(question, setting, &values[0])))
+            };
+            if let Some((values, next)) = found {
+                return Err(CompareError::Differs { setting: setting.name(), values, next });
             }
         }
     }
     Ok(())
+}
+
+/// What to do about a setting that differs between arms.
+fn how_to_part(question: &Question, setting: Setting, value: &str) -> String {
+    let name = setting.name();
+    if setting.condition().is_none() {
+        return format!("add it to --by, or choose one value with --where, such as {name}={value}");
+    }
+    let arm = question.arms.last().map(written).unwrap_or_default();
+    format!("name it in the arm that has it, such as --arm {arm},{name}={value}")
 }

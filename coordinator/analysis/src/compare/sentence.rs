@@ -12,7 +12,9 @@ use crate::statistics::interval::Interval;
 /// A contrast as one or two sentences.
 #[must_use]
 pub fn sentence(contrast: &Contrast) -> String {
-    let mut text = contrast.question.iter().map(|question| format!("{question} ")).collect::<String>();
+    let ends = |question: &String| question.ends_with(['.', '?', '!', '…']);
+    let question = contrast.question.iter().map(|asked| format!("{asked}{} ", if ends(asked) { "" } else { "." }));
+    let mut text: String = question.collect();
     if !contrast.group.is_empty() {
         let _fits = write!(text, "{}: ", in_words(&contrast.group));
     }
@@ -140,7 +142,7 @@ fn notes(contrast: &Contrast) -> String {
         }
     }
     let (first, second) = (&contrast.first, &contrast.second);
-    if first.candidates != second.candidates {
+    if first.candidates != second.candidates && contrast.pairs > 0 {
         notes.push(format!(
             "{} was chosen among {} settings and {} among {}, which is unequal",
             first.name(),

@@ -330,6 +330,22 @@ fn an_arm_with_settings_that_no_result_has_together_is_an_error() {
     assert!(error.contains("network=nn,parameters_as=dn"), "{error}");
 }
 
+#[test]
+fn an_arm_is_one_experiment_and_no_result_is_of_two_arms() {
+    let error = |arms: Vec<Point>| {
+        let replicates = Replicates::of(&trend(2)).expect("known counts");
+        compare(&replicates, &Question { arms, ..question(None) }).expect_err("not possible").to_string()
+    };
+    let mixed = error(vec![arm(&[(Setting::Network, "nn")]), Point::from([(Setting::Depth, Value::Integer(5))])]);
+    assert_eq!(
+        mixed,
+        "some results are of both arms, network=nn and depth=5: name a setting in both of them that tells them apart"
+    );
+    let deep = Point::from([(Setting::Network, Value::Name("dn".into())), (Setting::Depth, Value::Integer(5))]);
+    let mixed = error(vec![arm(&[(Setting::Network, "nn")]), deep]);
+    assert_eq!(mixed, "depth differs within a group (5, 7, 10): name it in this arm, such as network=nn,depth=5");
+}
+
 /// The plan with these contrasts of a sweep of three networks under two rules at two depths.
 fn plan(contrasts: &str) -> AnalysisPlan {
     let text = format!(

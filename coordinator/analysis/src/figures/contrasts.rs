@@ -13,7 +13,7 @@ use crate::figures::output::size::Width;
 use crate::figures::parts::axis::Axis;
 use crate::figures::parts::chart::{Chart, Frame, Grid, Heading};
 use crate::figures::parts::key::{Entry, Sample};
-use crate::figures::parts::style::{self, Marker, RADIUS, SMALL, Shape, layers};
+use crate::figures::parts::style::{self, LABEL, Marker, RADIUS, SMALL, Shape, layers};
 use crate::figures::scene::text::wrapped;
 use crate::figures::scene::{Anchor, Colour, FAINT_INK, GRID, Scene, Stroke};
 
@@ -44,7 +44,8 @@ pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
     // Slopes are the primary contrasts.
     panels.sort_by_key(|&(quantity, _)| quantity != Quantity::Slope);
     let arms: BTreeSet<String> = all.iter().map(|contrast| arms(contrast)).collect();
-    let has_arms = are_planned || arms.len() > 1;
+    let is_long = |arms: &String| LABEL.width(&with_unit(arms)) > PLOT_WIDTH_MIN;
+    let has_arms = are_planned || arms.len() > 1 || arms.iter().any(is_long);
     let mut names: Vec<String> = Vec::new();
     for name in all.iter().map(|contrast| name(contrast, are_planned, has_arms)) {
         if !names.contains(&name) {
@@ -64,8 +65,8 @@ pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
         plot_height: Some(row * names.len().max(3) as f64),
     };
     let label = match arms.first() {
-        Some(arms) if !has_arms => format!("{arms} (points)"),
-        _ => "difference (points)".to_owned(),
+        Some(arms) if !has_arms => with_unit(arms),
+        _ => with_unit("difference"),
     };
     let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel)).collect();
     for (index, area) in chart.frames(&headings, grid).into_iter().enumerate() {
@@ -108,6 +109,11 @@ fn depth(contrast: &Contrast) -> Option<u32> {
     }
 }
 
+/// The label of an axis.
+fn with_unit(what: &str) -> String {
+    format!("{what} (points)")
+}
+
 /// `dn − nn`.
 fn arms(contrast: &Contrast) -> String {
     format!("{} − {}", contrast.second.name(), contrast.first.name())
@@ -135,7 +141,15 @@ fn heading((quantity, depth): Panel) -> Heading {
 /// The difference on the right of a row, or why there is none.
 fn value(contrast: &Contrast) -> String {
     match contrast.difference {
-        Some(difference) => format!("{:+.*}", digits(contrast), 100.0 * difference).replace('-', "−"),
+        Some(difference) => {
+            let text = format!("{:.*}", digits(contrast), 100.0 * difference.abs());
+            let sign = match difference {
+                _ if text.bytes().all(|digit| matches!(digit, b'0' | b'.')) => "",
+                difference if difference < 0.0 => "−",
+                _ => "+",
+            };
+            format!("{sign}{text}")
+        }
         None => "no pair".to_owned(),
     }
 }
@@ -155,13 +169,12 @@ fn ends(contrast: &Contrast) -> impl Iterator<Item = f64> + use<> {
     contrast.difference.into_iter().chain(interval.into_iter().flatten()).chain(margins)
 }
 
-/// The band of equivalence, if the panel has one margin, and the lines of the axis.
+/// The band of equivalence, with the smallest margin of the panel, and the lines of the axis.
 fn ground(scene: &mut Scene, frame: Frame, axis: &Axis, contrasts: &[&Contrast]) {
     let x = |value: f64| frame.left + axis.scale.at(value) * frame.width;
-    if let Some(first) = contrasts.first()
-        && contrasts.iter().all(|other| other.margin == first.margin)
-    {
-        let (left, right) = (x(-first.margin), x(first.margin));
+    // Depths with different ranges give slopes different margins.
+    if let Some(margin) = contrasts.iter().map(|contrast| contrast.margin).min_by(f64::total_cmp) {
+        let (left, right) = (x(-margin), x(margin));
         let corners = vec![(left, frame.top), (right, frame.top), (right, frame.bottom()), (left, frame.bottom())];
         scene.polygon(corners, Some(BAND), Stroke::solid(BAND, 0.2));
     }
@@ -211,7 +224,7 @@ fn key(contrasts: &[&Contrast]) -> Vec<Entry> {
     let has = |is_full: bool| contrasts.iter().any(|one| one.difference.is_some() && marker(one).is_full == is_full);
     let full =
         has(true).then(|| Entry::new(Sample::Marker(circle(true)), "better, worse or equivalent (p ≤ 0.05, Holm)"));
-    let hollow = has(false).then(|| Entry::new(Sample::Marker(circle(false)), "undecided"));
-    let band = bar.is_some().then(|| Entry::new(Sample::Band, "margin of equivalence"));
+    let hollow = has(false).then(|| Entry::new(Sample::Marker(circle(false)), "undecided, or too few pairs"));
+    let band = (!contrasts.is_empty()).then(|| Entry::new(Sample::Band, "margin of equivalence"));
     [bar, full, hollow, band].into_iter().flatten().collect()
 }

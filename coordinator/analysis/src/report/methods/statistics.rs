@@ -99,14 +99,17 @@ fn divergence(source: &Source<'_>) -> String {
 
 /// The margins of equivalence with their unit. Those of slopes differ where depths have different ranges.
 fn margins(verdicts: &[&Contrast]) -> String {
-    // A margin of one point over the range of depths has many digits.
-    let mut points: Vec<f64> = verdicts.iter().map(|contrast| (contrast.margin * 1e5).round() / 1e3).collect();
-    points.sort_by(f64::total_cmp);
-    points.dedup();
-    let points: Vec<String> = points.iter().map(f64::to_string).collect();
-    let per =
-        if verdicts.iter().any(|contrast| contrast.quantity == Quantity::Slope) { " per hidden layer" } else { "" };
-    format!("{} points{per}", points.join(" or "))
+    let of = |quantity: Quantity, unit: &str| {
+        let these = verdicts.iter().filter(|contrast| contrast.quantity == quantity);
+        // A margin of one point over the range of depths has many digits.
+        let mut points: Vec<f64> = these.map(|contrast| (contrast.margin * 1e5).round() / 1e3).collect();
+        points.sort_by(f64::total_cmp);
+        points.dedup();
+        let points: Vec<String> = points.iter().map(f64::to_string).collect();
+        (!points.is_empty()).then(|| format!("{} points {unit}", points.join(" or ")))
+    };
+    let slopes = of(Quantity::Slope, "per hidden layer of the slope of test accuracy on depth");
+    [slopes, of(Quantity::Accuracy, "of test accuracy")].into_iter().flatten().collect::<Vec<_>>().join(", or ")
 }
 
 fn tests(source: &Source<'_>) -> Vec<String> {
@@ -130,7 +133,7 @@ fn tests(source: &Source<'_>) -> Vec<String> {
              exact sign-flip test of the paired differences, two-sided. {corrected} A contrast is significant at 0.05."
         ),
         format!(
-            "Two arms are equivalent if two one-sided t-tests at 0.05 place the difference within {} of {what}.",
+            "Two arms are equivalent if two one-sided t-tests at 0.05 place the difference within {}.",
             margins(source.verdicts)
         ),
     ]
