@@ -13,7 +13,7 @@ use biosweep_common::vocabulary::ids::TrialIndex;
 
 #[test]
 fn the_second_stage_trains_each_arm_at_the_rate_that_the_first_stage_chose() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/why-skips-tune.parquet");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/why-skips/tune.parquet");
     let results = import::file(fs::read(&file).expect("the exported first stage")).expect("a file of results").results;
     let first = cells(&Replicates::of(&results).expect("known counts"), Divergence::Guess);
     assert!(first.iter().all(|cell| cell.candidates == 3), "three rates for each arm");

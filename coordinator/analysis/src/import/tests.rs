@@ -169,7 +169,7 @@ fn an_export_of_an_earlier_version_has_the_defaults_of_later_settings() {
     });
     assert_eq!(read(earlier.collect::<String>().into_bytes()), read(text.clone().into_bytes()));
     assert_eq!(results[0].point[&Setting::FeedbackScale], Value::Real(1.0));
-    let committed = include_bytes!("../../../../docs/results/paper-figures-0.parquet");
+    let committed = include_bytes!("../../../../docs/results/paper-figures/fold-0.parquet");
     let found = file(committed.to_vec()).expect("readable");
     assert!(!found.results.is_empty());
 }
