@@ -96,6 +96,12 @@ pub struct Configuration {
 /// Settings by name: the form of a configuration in grids, results and messages.
 pub type Point = BTreeMap<Setting, Value>;
 
+/// Both points together; where both have a setting, the value of the second.
+#[must_use]
+pub fn joined(first: &Point, second: &Point) -> Point {
+    first.iter().chain(second).map(|(&setting, value)| (setting, value.clone())).collect()
+}
+
 /// The version of all code that affects results: initialisation, data order, kernels. It is increased when the same
 /// configuration would give different results than before.
 pub const NUMERICS_VERSION: u32 = 6;
@@ -253,7 +259,7 @@ impl Configuration {
     /// The value of a setting; `None` if it has none or does not apply to this trial.
     #[must_use]
     pub fn get(&self, setting: Setting) -> Option<Value> {
-        let applies = setting.condition().is_none_or(|condition| (condition.holds)(self.get(condition.on).as_ref()));
+        let applies = setting.applies(|other| self.get(other));
         if applies { self.value(setting) } else { None }
     }
 

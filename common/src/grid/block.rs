@@ -246,18 +246,18 @@ impl Block {
         self.restricted(&settings.iter().map(axis).collect::<Vec<_>>()).ok().flatten()
     }
 
-    /// Whether a condition holds anywhere in the block.
+    /// Whether a setting applies anywhere in the block.
     #[must_use]
-    pub fn meets(&self, condition: &Condition) -> bool {
-        let on = condition.on;
+    pub fn uses(&self, setting: Setting) -> bool {
+        let Some(Condition { on, holds, .. }) = setting.condition() else { return true };
         let is_range = |dimension: &Dimension| matches!(dimension.axis(on), Some(Axis::Range { .. }));
         // All values of a range are equal for conditions, and there may be very many.
         let values = if self.dimensions.iter().any(is_range) { None } else { self.values(on) };
         match values {
-            Some(values) => values.iter().any(|value| (condition.holds)(Some(value))),
+            Some(values) => values.iter().any(|value| holds(Some(value))),
             None => {
                 let value = self.raw_point(0).get(&on).cloned().or_else(|| on.default_value());
-                (condition.holds)(value.as_ref())
+                holds(value.as_ref())
             }
         }
     }

@@ -130,7 +130,7 @@ fn cut(block: Block, on: Setting) -> Vec<Block> {
 /// The settings that apply to a point, including its defaults.
 fn applying(point: &Point) -> BTreeSet<Setting> {
     let value = |setting: Setting| point.get(&setting).cloned().or_else(|| setting.default_value());
-    let applies = |setting: &Setting| setting.condition().is_none_or(|c| (c.holds)(value(c.on).as_ref()));
+    let applies = |setting: &Setting| setting.applies(value);
     Setting::ALL.iter().copied().filter(|setting| value(*setting).is_some()).filter(applies).collect()
 }
 

@@ -5,6 +5,7 @@ mod domain;
 pub mod place;
 mod value;
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::Serialize;
@@ -340,6 +341,11 @@ impl Setting {
     #[must_use]
     pub fn is_implied(self, value: &Value) -> bool {
         self.is_later() && self.default_value().as_ref() == Some(value)
+    }
+
+    /// Whether it applies where other settings have these values.
+    pub fn applies<V: Borrow<Value>>(self, value: impl FnOnce(Self) -> Option<V>) -> bool {
+        self.condition().is_none_or(|condition| (condition.holds)(value(condition.on).as_ref().map(Borrow::borrow)))
     }
 
     /// Whether a spec must set it.

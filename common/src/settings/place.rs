@@ -1,4 +1,4 @@
-//! The settings that make an experiment another one.
+//! The settings that make an experiment another one, and those that repeat it.
 
 use super::Setting;
 
@@ -13,6 +13,9 @@ pub const PLACE: [Setting; 7] = [
     Setting::Activation,
     Setting::Depth,
 ];
+
+/// The settings that make replicates.
+pub const REPLICATES: [Setting; 2] = [Setting::Fold, Setting::Seed];
 
 /// Whether a setting of a place has no value for its absence. An arm that does not name it is the one without it.
 #[must_use]

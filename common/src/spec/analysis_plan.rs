@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::document::node::{Key, Kind, Node};
 use super::document::written::{list, quoted};
 use super::error::{ErrorList, Limits, unknown};
-use super::execution::{number, valid};
+use super::execution::{number, text, valid};
 use super::read::{self, ANALYSIS_KEYS};
-use crate::configuration::Point;
+use crate::configuration::{Point, joined};
 use crate::grid::{Block, Grid};
-use crate::settings::place::{PLACE, is_unset_unless_named};
+use crate::settings::place::{PLACE, REPLICATES, is_unset_unless_named};
 use crate::settings::{Setting, Value};
 use crate::vocabulary::Quantity;
 use crate::vocabulary::text::is_disruptive;
@@ -49,7 +49,7 @@ impl PlannedContrast {
     /// All settings of each arm.
     #[must_use]
     pub fn whole_arms(&self) -> [Point; 2] {
-        self.arms.clone().map(|arm| self.shared.clone().into_iter().chain(arm).collect())
+        self.arms.each_ref().map(|arm| joined(&self.shared, arm))
     }
 }
 
@@ -155,8 +155,7 @@ fn contrast(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -
             errors.add(&node.span, place, message, "remove it from one of them");
             return None;
         }
-        let whole = shared.iter().chain(&point).map(|(&setting, value)| (setting, value.clone())).collect();
-        check_arm(&whole, quantity, grid)
+        check_arm(&joined(&shared, &point), quantity, grid)
             .map_err(|(message, help)| errors.add(&node.span, place, message, help))
             .ok()?;
         Some(point)
@@ -174,19 +173,13 @@ fn contrast(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -
 fn question(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<String> {
     let sound =
         |text: &str| (1..=QUESTION_CHARACTERS_MAX).contains(&text.chars().count()) && !text.contains(is_disruptive);
-    let text = |kind: &Kind| match kind {
-        Kind::Text(text) => Some(text.trim().to_owned()).filter(|text| sound(text)),
-        _ => None,
-    };
+    let question = |kind: &Kind| text(kind).map(|text| text.trim().to_owned()).filter(|text| sound(text));
     let help = format!("it takes a text of 1 to {QUESTION_CHARACTERS_MAX} characters on one line");
-    valid(text, "question", node, place, &help, errors)
+    valid(question, "question", node, place, &help, errors)
 }
 
 fn quantity(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Quantity> {
-    let quantity = |kind: &Kind| match kind {
-        Kind::Text(text) => text.parse().ok(),
-        _ => None,
-    };
+    let quantity = |kind: &Kind| text(kind)?.parse().ok();
     valid(quantity, "quantity", node, place, &format!("it takes {}", Quantity::NAMES.join(" or ")), errors)
 }
 
@@ -201,7 +194,7 @@ fn settings(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Poin
     for (key, node) in entries {
         let place = format!("{place}.{}", key.name);
         let read = read::setting(key, &place, &[], errors).and_then(|setting| {
-            if matches!(setting, Setting::Fold | Setting::Seed) {
+            if REPLICATES.contains(&setting) {
                 let message = format!("`{setting}` makes replicates, over which arms are paired");
                 errors.add(&key.span, place, message, "remove it");
                 return None;
@@ -249,7 +242,7 @@ fn check_arm(arm: &Point, quantity: Quantity, grid: &Grid) -> Result<(), (String
 fn check_pair(contrast: &PlannedContrast, grid: &Grid) -> Result<(), (&'static str, &'static str)> {
     let [first, second] = contrast.whole_arms();
     let agree = first.iter().all(|(setting, value)| second.get(setting).is_none_or(|other| other == value));
-    let both: Point = first.clone().into_iter().chain(second.clone()).collect();
+    let both = joined(&first, &second);
     let is_of_both = |part: &Block| is_of(part, &first) && is_of(part, &second);
     if agree && grid.blocks().iter().filter_map(|block| block.with(&both)).any(|part| is_of_both(&part)) {
         return Err((
@@ -292,17 +285,16 @@ fn values(parts: &[Block], setting: Setting) -> Vec<String> {
 
 /// Whether the settings of an arm apply to the block, and those that an arm has to name are not set.
 fn is_of(block: &Block, arm: &Point) -> bool {
-    let applies = |setting: Setting| setting.condition().is_none_or(|condition| block.meets(&condition));
-    arm.keys().all(|&setting| applies(setting))
+    arm.keys().all(|&setting| block.uses(setting))
         && PLACE
             .into_iter()
             .filter(|&setting| is_unset_unless_named(setting) && !arm.contains_key(&setting))
-            .all(|setting| block.values(setting).is_none() || !applies(setting))
+            .all(|setting| block.values(setting).is_none() || !block.uses(setting))
 }
 
 /// The values of a setting in a block, as texts; none if it does not apply.
 fn texts(block: &Block, setting: Setting) -> Vec<String> {
-    if setting.condition().is_some_and(|condition| !block.meets(&condition)) {
+    if !block.uses(setting) {
         return Vec::new();
     }
     let values = block.values(setting).or_else(|| setting.default_value().map(|value| vec![value]));

@@ -170,7 +170,7 @@ fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
     }
 }
 
-fn text(kind: &Kind) -> Option<String> {
+pub(super) fn text(kind: &Kind) -> Option<String> {
     match kind {
         Kind::Text(text) => Some(text.clone()),
         _ => None,
@@ -258,7 +258,7 @@ pub(super) fn valid<T>(
     value
 }
 
-pub(super) fn refuse(name: &str, node: &Node, place: &str, help: &str, errors: &mut ErrorList<'_>) {
+fn refuse(name: &str, node: &Node, place: &str, help: &str, errors: &mut ErrorList<'_>) {
     errors.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
 }
 

@@ -60,8 +60,7 @@ impl Learner {
     /// The solver, if it is not the usual one.
     #[must_use]
     pub fn unusual_solver(&self) -> Option<PcSolver> {
-        let usual = Setting::PcSolver.default_value();
-        self.pc_solver.filter(|solver| usual != Some(Value::Name(solver.name().into())))
+        self.pc_solver.filter(|solver| !Setting::PcSolver.is_implied(&Value::Name(solver.name().into())))
     }
 
     /// The rule and what makes it another one, such as `pc (error)`.
@@ -80,12 +79,9 @@ impl Learner {
 /// The settings of a place that differ between these results.
 #[must_use]
 pub fn differing_places(replicates: &Replicates) -> Vec<Setting> {
-    let applies = |setting: Setting, point: &Point| {
-        setting.condition().is_none_or(|condition| (condition.holds)(point.get(&condition.on)))
-    };
     let is_absent = |setting: Setting| {
         let mut points = replicates.configurations().iter().map(|one| &one.point);
-        points.any(|point| !point.contains_key(&setting) && applies(setting, point))
+        points.any(|point| !point.contains_key(&setting) && setting.applies(|other| point.get(&other)))
     };
     let differs = |setting: Setting| match replicates.values(setting).len() {
         0 => false,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use biosweep_analysis::compare::{Question, Test, compare, planned};
+use biosweep_common::spec::AnalysisPlan;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -40,20 +41,16 @@ pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) ->
     let question = args.arms.question()?;
     let is_of_part = !args.analysis.only()?.is_empty();
     let Analysed { replicates, plan, .. } = args.analysis.analysed(home, Curves::Unread).await?;
-    let comparison = match (args.arms.are_given() || is_of_part, args.margin) {
-        (true, Some(margin)) => compare(&replicates, &Question { margin, test: args.test, ..question }),
-        (is_asked, margin) => {
-            let mut plan = plan?;
-            plan.equivalence_margin = margin.unwrap_or(plan.equivalence_margin);
-            match is_asked || plan.contrasts.is_empty() {
-                true => {
-                    compare(&replicates, &Question { margin: plan.equivalence_margin, test: args.test, ..question })
-                }
-                false => Ok(planned(&replicates, &plan, args.test)),
-            }
-        }
+    let is_asked = args.arms.are_given() || is_of_part;
+    // Files whose plans differ can still be asked, if the margin is given too.
+    let mut plan = if is_asked && args.margin.is_some() { AnalysisPlan::default() } else { plan? };
+    plan.equivalence_margin = args.margin.unwrap_or(plan.equivalence_margin);
+    let comparison = if is_asked || plan.contrasts.is_empty() {
+        let question = Question { margin: plan.equivalence_margin, test: args.test, ..question };
+        compare(&replicates, &question).map_err(Failure::bad_input)?
+    } else {
+        planned(&replicates, &plan, args.test)
     };
-    let comparison = comparison.map_err(Failure::bad_input)?;
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),
         format => render::compare::comparison(&comparison, args.test, format),

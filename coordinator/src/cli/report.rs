@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_analysis::compare::verdicts;
+use biosweep_analysis::compare::{Comparison, verdicts};
 use biosweep_analysis::figures::Material;
 use biosweep_analysis::report::{self, Contents, Record, Spec, Subject, illustrations};
 use biosweep_common::configuration::Point;
@@ -78,8 +78,9 @@ async fn of_sweep(
         curves.extend(Some(curve).filter(|curve| record.has(curve)));
     }
     client.close().await?;
-    let subject = subject(&status, &spec);
-    let html = written(subject, &record, &titled(folder::title(&status.sweep), &only), Some(&curves));
+    let comparison = verdicts(record.replicates(), &spec.analysis());
+    let title = titled(folder::title(&status.sweep), &only);
+    let html = written(subject(&status, &spec), &record, &comparison, &title, Some(&curves));
     Ok((status.sweep.name, html))
 }
 
@@ -91,15 +92,20 @@ fn of_file(analysis: &AnalysisArgs, only: Point) -> Result<(String, String), Fai
     if record.is_empty() {
         return Err(no_results(&name, None, &only));
     }
-    let plan = plan?;
-    let subject = Subject::File { name: &name, plan: &plan };
-    let html = written(subject, &record, &titled(name.clone(), &only), None);
+    let comparison = verdicts(record.replicates(), &plan?);
+    let html = written(Subject::File { name: &name }, &record, &comparison, &titled(name.clone(), &only), None);
     Ok((name, html))
 }
 
 /// The report of a sweep.
-pub(super) fn html(status: &SweepStatus, spec: &Spec, record: &Record, curves: &[CurveView]) -> String {
-    written(subject(status, spec), record, &folder::title(&status.sweep), Some(curves))
+pub(super) fn html(
+    status: &SweepStatus,
+    spec: &Spec,
+    record: &Record,
+    comparison: &Comparison,
+    curves: &[CurveView],
+) -> String {
+    written(subject(status, spec), record, comparison, &folder::title(&status.sweep), Some(curves))
 }
 
 const fn subject<'a>(status: &'a SweepStatus, spec: &'a Spec) -> Subject<'a> {
@@ -107,13 +113,15 @@ const fn subject<'a>(status: &'a SweepStatus, spec: &'a Spec) -> Subject<'a> {
     Subject::Sweep { sweep, spec, attempts: attempts.as_slice(), causes: causes.as_slice() }
 }
 
-fn written(subject: Subject<'_>, record: &Record, title: &str, curves: Option<&[CurveView]>) -> String {
-    let comparison = match subject {
-        Subject::Sweep { spec, .. } => verdicts(record.replicates(), &spec.analysis()),
-        Subject::File { plan, .. } => verdicts(record.replicates(), plan),
-    };
-    let material = Material { title, replicates: record.replicates(), comparison: &comparison, curves };
+fn written(
+    subject: Subject<'_>,
+    record: &Record,
+    comparison: &Comparison,
+    title: &str,
+    curves: Option<&[CurveView]>,
+) -> String {
+    let material = Material { title, replicates: record.replicates(), comparison, curves };
     let illustrations = illustrations(material);
     let (now, version) = (Clock::start().wall(), env!("CARGO_PKG_VERSION"));
-    report::html(&Contents { subject, record, illustrations: &illustrations, now, version })
+    report::html(&Contents { subject, record, comparison, illustrations: &illustrations, now, version })
 }

@@ -43,7 +43,7 @@ fn write_block(block: &Block, text: &mut String) {
         if let Some(value) = value
             && !varies
             && !setting.is_implied(&value)
-            && setting.condition().is_none_or(|condition| block.meets(&condition))
+            && block.uses(setting)
         {
             let _fits = writeln!(text, "{setting} = {value}");
         }

@@ -19,7 +19,7 @@ mod significance;
 
 use std::collections::BTreeSet;
 
-use biosweep_common::configuration::Point;
+use biosweep_common::configuration::{Point, joined};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::spec::{AnalysisPlan, PlannedContrast};
 use biosweep_common::vocabulary::{Network, Quantity};
@@ -27,7 +27,6 @@ use serde::Serialize;
 
 pub use self::contrast::{Arm, Contrast, Verdict};
 use self::contrast::{Compared, Family, Images, contrast, judge};
-use self::question::whole;
 pub use self::question::{CompareError, Question};
 pub(crate) use self::question::{Group, grouped, only_value};
 pub use self::sentence::{arm_name, in_words, sentence};
@@ -134,7 +133,7 @@ fn accuracies(group: &Group<'_>, question: &Question) -> Vec<Contrast> {
     let beside_first = |place: usize| {
         let (first, second) = (group.arms[0].as_slice(), group.arms[place].as_slice());
         contrast(Compared {
-            group: whole(&question.shared, &group.point),
+            group: joined(&question.shared, &group.point),
             quantity: Quantity::Accuracy,
             arms: [arm(&question.arms[0], &[first]), arm(&question.arms[place], &[second])],
             pairs: pairs::accuracies(first, second),
@@ -160,7 +159,7 @@ fn slopes<'a>(point: &Point, groups: &[&Group<'a>], question: &Question) -> Vec<
         let first: Vec<_> = by_depth.iter().map(|(_, first, _)| first.as_slice()).collect();
         let second: Vec<_> = by_depth.iter().map(|(.., second)| second.as_slice()).collect();
         Some(contrast(Compared {
-            group: whole(&question.shared, point),
+            group: joined(&question.shared, point),
             quantity: Quantity::Slope,
             arms: [arm(&question.arms[0], &first), arm(&question.arms[place], &second)],
             pairs,

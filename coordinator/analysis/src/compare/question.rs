@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::configuration::Point;
+use biosweep_common::configuration::{Point, joined};
 use biosweep_common::settings::place::{PLACE, is_unset_unless_named};
 use biosweep_common::settings::{Setting, Value};
 
@@ -142,7 +142,7 @@ fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), Compar
     if question.arms.len() < 2 || question.arms.iter().enumerate().any(is_repeated) {
         return Err(CompareError::Arms);
     }
-    for arm in question.arms.iter().map(|arm| whole(&question.shared, arm)) {
+    for arm in question.arms.iter().map(|arm| joined(&question.shared, arm)) {
         for (&setting, value) in &arm {
             let known = replicates.values(setting);
             if !known.contains(value) {
@@ -164,11 +164,6 @@ fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), Compar
 /// The value of an arm with one setting.
 pub(crate) fn only_value(arm: &Point) -> Option<Value> {
     arm.values().next().filter(|_| arm.len() == 1).cloned()
-}
-
-/// All settings of an arm.
-pub(super) fn whole(shared: &Point, arm: &Point) -> Point {
-    shared.iter().chain(arm).map(|(&setting, value)| (setting, value.clone())).collect()
 }
 
 /// `network=nn,parameters_as=dn`, as arms are written.

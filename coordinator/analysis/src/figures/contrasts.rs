@@ -10,7 +10,7 @@ use biosweep_common::vocabulary::Quantity;
 use crate::compare::{Comparison, Contrast, Verdict, in_words};
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
-use crate::figures::parts::axis::Axis;
+use crate::figures::parts::axis::{Axis, signed};
 use crate::figures::parts::chart::{Chart, Frame, Grid, Heading};
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::style::{self, LABEL, Marker, RADIUS, SMALL, Shape, layers};
@@ -97,7 +97,7 @@ pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
                 scene.text(at, &value(contrast), SMALL.anchored(Anchor::Start));
             }
         }
-        frame.x_axis(scene, &ticks(&axis), &label);
+        frame.x_axis(scene, &axis.marks(), &label);
     }
     chart.finish()
 }
@@ -141,15 +141,7 @@ fn heading((quantity, depth): Panel) -> Heading {
 /// The difference on the right of a row, or why there is none.
 fn value(contrast: &Contrast) -> String {
     match contrast.difference {
-        Some(difference) => {
-            let text = format!("{:.*}", digits(contrast), 100.0 * difference.abs());
-            let sign = match difference {
-                _ if text.bytes().all(|digit| matches!(digit, b'0' | b'.')) => "",
-                difference if difference < 0.0 => "−",
-                _ => "+",
-            };
-            format!("{sign}{text}")
-        }
+        Some(difference) => signed(100.0 * difference, |size| format!("{size:.*}", digits(contrast))),
         None => "no pair".to_owned(),
     }
 }
@@ -197,20 +189,15 @@ fn draw(scene: &mut Scene, frame: Frame, (axis, y): (&Axis, f64), contrast: &Con
 /// The marker of the rule, or a circle if the arms have different rules. It is full if there is a verdict.
 fn marker(contrast: &Contrast) -> Marker {
     let is_full = matches!(contrast.verdict, Verdict::Helps | Verdict::Hurts | Verdict::Equivalent);
-    match contrast.group.get(&Setting::Rule) {
-        Some(Value::Name(name)) if name.parse::<Rule>().is_ok() => {
-            Marker::of(name.parse().expect("it was parsed before"), is_full)
-        }
-        _ => circle(is_full),
-    }
+    let rule = match contrast.group.get(&Setting::Rule) {
+        Some(Value::Name(name)) => name.parse::<Rule>().ok(),
+        _ => None,
+    };
+    rule.map_or_else(|| circle(is_full), |rule| Marker::of(rule, is_full))
 }
 
 const fn circle(is_full: bool) -> Marker {
     Marker { shape: Shape::Circle, colour: FAINT_INK, is_full, radius: RADIUS }
-}
-
-fn ticks(axis: &Axis) -> Vec<(f64, String)> {
-    axis.ticks.iter().map(|(tick, text)| (axis.scale.at(*tick), text.clone())).collect()
 }
 
 fn key(contrasts: &[&Contrast]) -> Vec<Entry> {

@@ -184,8 +184,7 @@ impl Row<'_> {
     /// Adds the defaults of settings that earlier versions did not have, where they apply.
     fn add_implied(&self, point: &mut Point) {
         for &setting in self.columns.settings.iter().filter(|setting| setting.is_later()) {
-            let applies =
-                |point: &Point| setting.condition().is_none_or(|condition| (condition.holds)(point.get(&condition.on)));
+            let applies = |point: &Point| setting.applies(|other| point.get(&other));
             if let Some(default) = setting.default_value()
                 && !point.contains_key(&setting)
                 && applies(point)

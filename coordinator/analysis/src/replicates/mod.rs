@@ -20,9 +20,7 @@ use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::TrialIndex;
 
 pub(crate) use self::points::{by_name, group_by, has_all, is_trained_with, key, part};
-
-/// The settings that make replicates.
-pub const REPLICATES: [Setting; 2] = [Setting::Fold, Setting::Seed];
+pub use biosweep_common::settings::place::REPLICATES;
 
 /// The counts of a dataset are not known, so that a divergence has no score.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -27,8 +27,9 @@ mod tests;
 pub mod words;
 
 use biosweep_common::results::views::{IncompleteAttempt, IncompleteCause, SweepView};
-use biosweep_common::spec::AnalysisPlan;
 use biosweep_common::vocabulary::time::WallTime;
+
+use crate::compare::Comparison;
 
 pub use illustrations::{Illustration, illustrations};
 pub use record::Record;
@@ -41,6 +42,8 @@ pub struct Contents<'a> {
     pub subject: Subject<'a>,
     /// The results.
     pub record: &'a Record,
+    /// The contrasts on which it gives verdicts.
+    pub comparison: &'a Comparison,
     /// The figures, in order.
     pub illustrations: &'a [Illustration],
     /// The time of the report.
@@ -67,8 +70,6 @@ pub enum Subject<'a> {
     File {
         /// The name of the file.
         name: &'a str,
-        /// The analysis plan.
-        plan: &'a AnalysisPlan,
     },
 }
 

@@ -16,7 +16,7 @@ use super::record::Record;
 use super::tables::{self, Table};
 use super::{Contents, Spec, Subject, failures, words};
 use crate::aggregate::{self, Cell};
-use crate::compare::{self, sentence};
+use crate::compare::sentence;
 use crate::replicates::mean::counted;
 use crate::replicates::{Divergence, REPLICATES};
 
@@ -84,16 +84,15 @@ struct SpecFile<'a> {
 }
 
 pub(super) fn render(contents: &Contents<'_>) -> String {
-    let Contents { subject, record, illustrations, now, version } = *contents;
-    let (spec, plan) = match subject {
-        Subject::Sweep { spec, .. } => (spec.parsed(), spec.analysis()),
-        Subject::File { plan, .. } => (None, plan.clone()),
+    let Contents { subject, record, comparison, illustrations, now, version } = *contents;
+    let spec = match subject {
+        Subject::Sweep { spec, .. } => spec.parsed(),
+        Subject::File { .. } => None,
     };
     // A part of a sweep is described by its results: its spec has other trials, too.
     let planned = spec.filter(|_| record.wanted().is_empty());
     let design = planned.map_or_else(|| Design::of_results(record), |spec| Design::of_grid(&spec.grid));
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let comparison = compare::verdicts(record.replicates(), &plan);
     let (contrasts, are_planned) = (comparison.main(), !comparison.planned.is_empty());
     let source = methods::Source { design: &design, record, cells: &cells, verdicts: &contrasts, are_planned, version };
     let (attempts, causes) = match subject {

@@ -32,12 +32,19 @@ fn record(only: Point, results: &[ResultView]) -> Record {
 fn written(subject: Subject<'_>, record: &Record, curves: Option<&[CurveView]>) -> String {
     let comparison = match subject {
         Subject::Sweep { spec, .. } => verdicts(record.replicates(), &spec.analysis()),
-        Subject::File { plan, .. } => verdicts(record.replicates(), plan),
+        Subject::File { .. } => verdicts(record.replicates(), &AnalysisPlan::default()),
     };
     let material = Material { title: "a title", replicates: record.replicates(), comparison: &comparison, curves };
     let illustrations = illustrations(material);
     let now = WallTime(1_700_003_600_000);
-    let page = html(&Contents { subject, record, illustrations: &illustrations, now, version: "7.8.9" });
+    let page = html(&Contents {
+        subject,
+        record,
+        comparison: &comparison,
+        illustrations: &illustrations,
+        now,
+        version: "7.8.9",
+    });
     check(&page);
     page
 }
@@ -266,11 +273,7 @@ fn a_part_of_a_sweep_is_described_by_its_results() {
 
 #[test]
 fn a_file_of_results_has_a_page_without_curves_and_spec() {
-    let page = written(
-        Subject::File { name: "rows <1>", plan: &AnalysisPlan::default() },
-        &record(Point::new(), &paper(4)),
-        None,
-    );
+    let page = written(Subject::File { name: "rows <1>" }, &record(Point::new(), &paper(4)), None);
     assert!(page.contains("rows &#60;1&#62;") && page.contains("96 trials in a file of results"), "{page}");
     assert!(
         page.contains("The metadata of a Parquet file have the spec.") && page.contains("biosweep replay abab"),
@@ -288,7 +291,7 @@ fn a_file_of_results_has_a_page_without_curves_and_spec() {
 
 #[test]
 fn a_file_without_some_combinations_says_so() {
-    let subject = Subject::File { name: "rows", plan: &AnalysisPlan::default() };
+    let subject = Subject::File { name: "rows" };
     let page = written(subject, &record(Point::new(), &paper(4)[1..]), None);
     assert!(page.contains("; some combinations have no result."), "{page}");
 }

@@ -270,7 +270,7 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
         let cells = aggregate::cells(record.replicates(), Divergence::Guess);
         let comparison = compare::verdicts(record.replicates(), &spec.analysis());
         let verdicts = comparison.main();
-        let report = report::html(&status, &spec, &record, &curves);
+        let report = report::html(&status, &spec, &record, &comparison, &curves);
         let folder = ResultsFolder::write(&home, &sweep, &results, &cells, &curves, &report)
             .map_err(Failure::from_environment)?;
         answer(match output {

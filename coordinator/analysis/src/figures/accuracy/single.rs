@@ -46,7 +46,7 @@ pub(super) fn accuracy(
         let frame = Frame { width: area.width - values, ..area };
         let scene = &mut chart.scene;
         grid_lines(scene, frame, &percents, series.len());
-        frame.x_axis(scene, &ticks(&percents), "test accuracy (%)");
+        frame.x_axis(scene, &percents.marks(), "test accuracy (%)");
         for (row, &(rule, network)) in series.iter().enumerate() {
             let y = frame.top + ROW * (row as f64 + 0.5);
             if frame.is_first_in_row {
@@ -94,13 +94,9 @@ fn with_depth(cells: &[Cell], panel: Family<'_>, panels: &[Family<'_>]) -> Headi
     heading
 }
 
-fn ticks(percents: &Axis) -> Vec<(f64, String)> {
-    percents.ticks.iter().map(|(tick, text)| (percents.scale.at(*tick), text.clone())).collect()
-}
-
 fn grid_lines(scene: &mut Scene, frame: Frame, percents: &Axis, rows: usize) {
     let line = Stroke::solid(GRID, 0.5);
-    for (at, _) in ticks(percents) {
+    for (at, _) in percents.marks() {
         let x = frame.left + at * frame.width;
         scene.line((x, frame.top), (x, frame.bottom()), line);
     }

@@ -39,6 +39,11 @@ impl Scale {
 }
 
 impl Axis {
+    /// The ticks as fractions of the axis, with their labels.
+    pub(crate) fn marks(&self) -> Vec<(f64, String)> {
+        self.ticks.iter().map(|(tick, text)| (self.scale.at(*tick), text.clone())).collect()
+    }
+
     /// An axis in percent for these accuracies (fractions), with about `wanted` ticks at most.
     pub(crate) fn percent(accuracies: impl Iterator<Item = f64>, wanted: usize) -> Self {
         let (low, high) = range(accuracies);
@@ -61,7 +66,8 @@ impl Axis {
         // Markers at the ends are completely visible.
         let space = 0.04 * (high - low);
         let scale = Scale::linear(low - space, high + space);
-        let ticks = ticks(scale.low, scale.high, wanted).into_iter().map(|tick| (tick, signed(100.0 * tick))).collect();
+        let ticks =
+            ticks(scale.low, scale.high, wanted).into_iter().map(|tick| (tick, signed(100.0 * tick, number))).collect();
         Self { scale, ticks, limits: (-1.0, 1.0) }
     }
 
@@ -87,11 +93,12 @@ impl Axis {
     }
 }
 
-/// A number with its sign, such as `+0.5` or `−2`.
-fn signed(value: f64) -> String {
-    let text = number(value.abs());
+/// A number with its sign, such as `+0.5` or `−2`; what its text shows as zero has none. `text` writes its size.
+pub(crate) fn signed(value: f64, text: impl Fn(f64) -> String) -> String {
+    let text = text(value.abs());
+    let is_zero = text.bytes().all(|digit| matches!(digit, b'0' | b'.'));
     let sign = if value > 0.0 { "+" } else { "−" };
-    if text == "0" { text } else { format!("{sign}{text}") }
+    if is_zero { text } else { format!("{sign}{text}") }
 }
 
 /// A number as a short text, such as `0.001`, `2500` or `1e-7`.
