@@ -51,6 +51,15 @@ impl PlannedContrast {
     pub fn whole_arms(&self) -> [Point; 2] {
         self.arms.each_ref().map(|arm| joined(&self.shared, arm))
     }
+
+    /// The number of pairs in a complete sweep: the folds that both arms have or, if they have one fold, the seeds.
+    #[must_use]
+    pub fn pairs(&self, grid: &Grid) -> usize {
+        match common(self, grid, Setting::Fold) {
+            1 => common(self, grid, Setting::Seed),
+            folds => folds,
+        }
+    }
 }
 
 const EQUIVALENCE_MARGIN_KEY: &str = ANALYSIS_KEYS[0];
@@ -81,12 +90,8 @@ pub(super) fn contrasts(entries: &[(Key, Node)], grid: &Grid, errors: &mut Error
     };
     if items.len() > CONTRASTS_MAX && errors.limits == Limits::Apply {
         let message = format!("{} planned contrasts are too many: the maximum is {CONTRASTS_MAX}", items.len());
-        errors.add(
-            &node.span,
-            CONTRAST,
-            message,
-            "plan the few that answer your question; explore with `compare --arms`",
-        );
+        let help = "plan the few that answer your question; explore with `compare --arms`";
+        errors.add(&items[CONTRASTS_MAX].span, format!("{CONTRAST}[{CONTRASTS_MAX}]"), message, help);
         return Vec::new();
     }
     let mut contrasts: Vec<PlannedContrast> = Vec::new();
@@ -117,57 +122,84 @@ fn contrast(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -
         unknown(key, &format!("{place}.{}", key.name), "key", CONTRAST_KEYS, errors);
     }
     let part = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
+    // Every part is read before the first bad one ends this: each error is worth knowing.
     let question = match part("question") {
-        Some(node) => Some(question(node, &format!("{place}.question"), errors)?),
-        None => None,
+        Some(node) => question(node, &format!("{place}.question"), errors).map(Some),
+        None => Some(None),
     };
     let quantity = match part("quantity") {
-        Some(node) => quantity(node, &format!("{place}.quantity"), errors)?,
-        None => Quantity::Accuracy,
+        Some(node) => quantity(node, &format!("{place}.quantity"), errors),
+        None => Some(Quantity::Accuracy),
     };
     let shared = match part("where") {
-        Some(node) => settings(node, &format!("{place}.where"), errors)?,
-        None => Point::new(),
+        Some(node) => shared(node, &format!("{place}.where"), grid, errors),
+        None => Some(Point::new()),
     };
-    let Some(arms) = part("arms") else {
-        errors.add(&node.span, place, "the contrast has no arms", EXAMPLE);
-        return None;
+    let arms = match part("arms") {
+        Some(node) => arms(node, &format!("{place}.arms"), errors),
+        None => {
+            errors.add(&node.span, place, "the contrast has no arms", EXAMPLE);
+            None
+        }
     };
-    let Kind::List(items) = &arms.kind else {
-        errors.add(
-            &arms.span,
-            format!("{place}.arms"),
-            format!("the arms cannot be {}", arms.kind.describe()),
-            EXAMPLE,
-        );
+    let contrast = PlannedContrast { question: question?, quantity: quantity?, arms: arms?, shared: shared? };
+    let nodes = part("arms")?;
+    check(&contrast, nodes, &format!("{place}.arms"), grid, errors).then_some(contrast)
+}
+
+/// Reads the settings that both arms have, of which the grid has trials.
+fn shared(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -> Option<Point> {
+    let shared = settings(node, place, errors)?;
+    // Settings such as parameters_as, which an arm may name, do not count here.
+    let has_trials = grid
+        .blocks()
+        .iter()
+        .filter_map(|block| block.with(&shared))
+        .any(|part| shared.keys().all(|&setting| part.uses(setting)));
+    if !has_trials {
+        errors.add(&node.span, place, none(&shared), "change `where`, or add the trials to [grid]");
+    }
+    has_trials.then_some(shared)
+}
+
+/// Reads the settings of two arms.
+fn arms(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<[Point; 2]> {
+    let Kind::List(items) = &node.kind else {
+        errors.add(&node.span, place, format!("the arms cannot be {}", node.kind.describe()), EXAMPLE);
         return None;
     };
     let [first, second] = items.as_slice() else {
         let message = format!("a contrast has two arms, but here are {}", items.len());
-        errors.add(&arms.span, format!("{place}.arms"), message, EXAMPLE);
+        errors.add(&node.span, place, message, EXAMPLE);
         return None;
     };
-    let mut arm = |index: usize, node: &Node| {
-        let place = format!("{place}.arms[{index}]");
-        let point = settings(node, &place, errors)?;
-        if let Some(setting) = point.keys().find(|setting| shared.contains_key(setting)) {
-            let message = format!("`{setting}` is set twice, here and in `where`");
-            errors.add(&node.span, place, message, "remove it from one of them");
-            return None;
-        }
-        check_arm(&joined(&shared, &point), quantity, grid)
-            .map_err(|(message, help)| errors.add(&node.span, place, message, help))
-            .ok()?;
-        Some(point)
-    };
+    let mut arm = |index: usize, node: &Node| settings(node, &format!("{place}[{index}]"), errors);
     let (first, second) = (arm(0, first), arm(1, second));
-    let arms = [first?, second?];
-    let contrast = PlannedContrast { question, quantity, arms, shared };
-    if let Err((message, help)) = check_pair(&contrast, grid) {
-        errors.add(&items[0].span, format!("{place}.arms"), message, help);
-        return None;
+    Some([first?, second?])
+}
+
+/// Checks each arm, and both together.
+fn check(contrast: &PlannedContrast, arms: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -> bool {
+    let Kind::List(nodes) = &arms.kind else { return false };
+    let mut are_sound = true;
+    for (index, (arm, node)) in contrast.arms.iter().zip(nodes).enumerate() {
+        let twice = arm.keys().find(|setting| contrast.shared.contains_key(setting));
+        let found = match twice {
+            Some(setting) => {
+                let message = format!("`{setting}` is set twice, here and in `where`");
+                Err((message, "remove it from one of them".to_owned()))
+            }
+            None => check_arm(&joined(&contrast.shared, arm), contrast.quantity, grid),
+        };
+        if let Err((message, help)) = found {
+            errors.add(&node.span, format!("{place}[{index}]"), message, help);
+            are_sound = false;
+        }
     }
-    Some(contrast)
+    if !are_sound {
+        return false;
+    }
+    check_pair(contrast, grid).map_err(|(message, help)| errors.add(&arms.span, place, message, help)).is_ok()
 }
 
 fn question(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<String> {
@@ -214,9 +246,8 @@ fn settings(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Poin
 fn check_arm(arm: &Point, quantity: Quantity, grid: &Grid) -> Result<(), (String, String)> {
     let parts = parts_of(arm, grid);
     if parts.is_empty() {
-        let settings: Vec<String> = arm.iter().map(|(setting, value)| format!("{setting} = {value}")).collect();
         let help = "change the arm or `where`, or add the trials to [grid]";
-        return Err((format!("no trial has {}", settings.join(", ")), help.to_owned()));
+        return Err((none(arm), help.to_owned()));
     }
     for setting in PLACE {
         let values = values(&parts, setting);
@@ -238,6 +269,12 @@ fn check_arm(arm: &Point, quantity: Quantity, grid: &Grid) -> Result<(), (String
     Ok(())
 }
 
+/// That no trial has these settings.
+fn none(point: &Point) -> String {
+    let settings: Vec<String> = point.iter().map(|(setting, value)| format!("{setting} = {value}")).collect();
+    format!("no trial has {}", settings.join(", "))
+}
+
 /// Checks that two arms, each of which is sound, have no trial in common, and can be paired. The error has a suggested fix.
 fn check_pair(contrast: &PlannedContrast, grid: &Grid) -> Result<(), (&'static str, &'static str)> {
     let [first, second] = contrast.whole_arms();
@@ -250,20 +287,22 @@ fn check_pair(contrast: &PlannedContrast, grid: &Grid) -> Result<(), (&'static s
             "name a setting in both arms that tells them apart",
         ));
     }
-    let common = |setting: Setting| {
-        let [first, second] = [&first, &second].map(|arm| values(&parts_of(arm, grid), setting));
-        first.iter().filter(|value| second.contains(value)).count()
-    };
-    if common(Setting::Fold) == 0 {
+    if common(contrast, grid, Setting::Fold) == 0 {
         return Err((
             "the arms have no fold in common, so they cannot be paired",
             "give both arms the same folds in [grid]",
         ));
     }
-    if contrast.quantity == Quantity::Slope && common(Setting::Depth) < 2 {
+    if contrast.quantity == Quantity::Slope && common(contrast, grid, Setting::Depth) < 2 {
         return Err(("a slope needs two depths that both arms have", "give both arms the same depths in [grid]"));
     }
     Ok(())
+}
+
+/// The number of values of a setting that both arms have.
+fn common(contrast: &PlannedContrast, grid: &Grid, setting: Setting) -> usize {
+    let [first, second] = contrast.whole_arms().map(|arm| values(&parts_of(&arm, grid), setting));
+    first.iter().filter(|value| second.contains(value)).count()
 }
 
 /// The parts of the grid with the settings of an arm.

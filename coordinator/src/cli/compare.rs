@@ -43,7 +43,10 @@ pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) ->
     let Analysed { replicates, plan, .. } = args.analysis.analysed(home, Curves::Unread).await?;
     let is_asked = args.arms.are_given() || is_of_part;
     // Files whose plans differ can still be asked, if the margin is given too.
-    let mut plan = if is_asked && args.margin.is_some() { AnalysisPlan::default() } else { plan? };
+    let mut plan = match plan {
+        Err(_) if is_asked && args.margin.is_some() => AnalysisPlan::default(),
+        plan => plan?,
+    };
     plan.equivalence_margin = args.margin.unwrap_or(plan.equivalence_margin);
     let comparison = if is_asked || plan.contrasts.is_empty() {
         let question = Question { margin: plan.equivalence_margin, test: args.test, ..question };
@@ -53,6 +56,6 @@ pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) ->
     };
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),
-        format => render::compare::comparison(&comparison, args.test, format),
+        format => render::compare::comparison(&comparison, args.test, plan.contrasts.len(), format),
     })
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_analysis::compare::{Question, compare, verdicts};
+use biosweep_analysis::compare::{Comparison, Question, compare, verdicts};
 use biosweep_analysis::figures::{Figure, Format, Kind, Material, Width};
 use biosweep_common::results::views::CurveView;
 use clap::Args;
@@ -66,10 +66,12 @@ pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Resu
     let needs_curves = args.kind.is_empty() || args.kind.iter().any(|kind| kind.is_of_curves());
     let needed = if needs_curves { Curves::Read } else { Curves::Unread };
     let Analysed { title, replicates, plan, curves } = args.analysis.analysed(home, needed).await?;
-    let comparison = match args.arms.are_given() {
-        true => compare(&replicates, &Question { margin: plan?.equivalence_margin, ..args.arms.question()? })
+    let needs_plan = args.kind.is_empty() || args.kind.contains(&Kind::Contrasts);
+    let comparison = match (needs_plan, args.arms.are_given()) {
+        (false, _) => Comparison::default(),
+        (true, true) => compare(&replicates, &Question { margin: plan?.equivalence_margin, ..args.arms.question()? })
             .map_err(Failure::bad_input)?,
-        false => verdicts(&replicates, &plan?),
+        (true, false) => verdicts(&replicates, &plan?),
     };
     create_folder(&args.to)?;
     let material =

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::import::{self, File, Part};
-use biosweep_common::results::views::ResultView;
+use biosweep_common::results::views::{ResultView, SpecView};
 use biosweep_common::spec::AnalysisPlan;
 
 use super::failure::Failure;
@@ -13,7 +13,8 @@ use crate::terminal::say;
 
 /// The results of exported files.
 pub(super) struct Files {
-    /// The common start of the names of the files, or the first name with the number of the others.
+    /// The name in the specs of all files or, if these differ or lack, the common start of the names of the files, or the first
+    /// name with the number of the others.
     pub(super) title: String,
     /// The results.
     pub(super) results: Vec<ResultView>,
@@ -24,12 +25,14 @@ pub(super) struct Files {
 impl Files {
     /// Reads the files. An error names the file.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let (mut parts, mut plans) = (Vec::new(), Vec::new());
+        let (mut parts, mut plans, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for path in paths {
             let File { results, spec } = of_file(path)?;
             let file = path.display().to_string();
-            if let Some(spec) = &spec {
-                match spec.spec() {
+            let parsed = spec.as_ref().and_then(SpecView::spec);
+            names.push(parsed.as_ref().map(|spec| spec.name.clone()));
+            if spec.is_some() {
+                match parsed {
                     Some(spec) => plans.push((file.clone(), spec.analysis)),
                     None => say(format_args!(
                         "warning: this version cannot read the spec in {file}, so the analysis plan in it does not count"
@@ -40,7 +43,8 @@ impl Files {
         }
         let results =
             import::combined(parts).map_err(|error| Failure::bad_input(format!("--from {}: {error}", error.file)))?;
-        Ok(Self { title: title(paths), results, plan: only_plan(plans) })
+        let name = names.pop().flatten().filter(|name| names.iter().all(|other| other.as_ref() == Some(name)));
+        Ok(Self { title: name.unwrap_or_else(|| title(paths)), results, plan: only_plan(plans) })
     }
 }
 
@@ -153,6 +157,16 @@ mod tests {
         let error = |path: &Path| Files::read(&[path.to_owned()]).map(|_| ()).expect_err("no file").to_string();
         assert!(error(folder.path()).contains("it is a folder; name the files in it"));
         assert!(error(&folder.path().join("no.parquet")).contains("no.parquet: there is no such file; check the path"));
+    }
+
+    #[test]
+    fn the_title_of_files_is_the_name_in_their_specs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let with_spec = ["fold-1.parquet", "fold-02.parquet"].map(|name| exported(&folder, name, Format::Parquet, ""));
+        let title = |paths: &[PathBuf]| Files::read(paths).expect("two files").title;
+        assert_eq!(title(&with_spec), "s");
+        let without = exported(&folder, "fold-003.jsonl", Format::Jsonl, "");
+        assert_eq!(title(&[with_spec[0].clone(), without]), "fold");
     }
 
     #[test]

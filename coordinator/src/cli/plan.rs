@@ -36,14 +36,14 @@ pub(crate) struct PlanArgs {
 pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &args.execution)?;
     let plan = Plan::of(&source.spec, args.lanes.get());
-    let name = source.spec.name.clone();
+    let spec = source.spec.clone();
     let datasets = datasets::look(&source.spec, args.data_dir.as_deref(), home).await?;
     let summaries: Vec<&DatasetSummary> = datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).collect();
     let widths = widths(&source.spec.grid, &summaries);
     let reused = reused(args, home, source).await?;
     answer(match output {
-        Output::Human => human::plan(&name, &plan, &datasets, &widths, reused),
-        Output::Json => json::plan(&plan, &datasets, &widths, reused),
+        Output::Human => human::plan(&spec, &plan, &datasets, &widths, reused),
+        Output::Json => json::plan(&spec, &plan, &datasets, &widths, reused),
     })
 }
 

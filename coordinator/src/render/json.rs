@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use biosweep_analysis::aggregate::Cell;
 use biosweep_analysis::compare::{Contrast, sentence};
+use biosweep_common::configuration::Point;
+use biosweep_common::grid::Grid;
 use biosweep_common::plan::Plan;
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::plan::widths::ResolvedWidth;
@@ -13,7 +15,7 @@ use biosweep_common::results::views::{
 };
 use biosweep_common::settings::Level;
 use biosweep_common::spec::presets::Preset;
-use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText, SweepSpec};
+use biosweep_common::spec::{ExecutionOptions, PlannedContrast, Reuse, SpecText, SweepSpec};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -182,8 +184,15 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[&Contrast],
     pretty(&value)
 }
 
-pub(crate) fn plan(plan: &Plan, datasets: &[PlannedDataset], widths: &[ResolvedWidth], reused: u64) -> String {
+pub(crate) fn plan(
+    spec: &SweepSpec,
+    plan: &Plan,
+    datasets: &[PlannedDataset],
+    widths: &[ResolvedWidth],
+    reused: u64,
+) -> String {
     let mut value = json!(plan);
+    value["contrasts"] = spec.analysis.contrasts.iter().map(|one| planned_contrast(one, &spec.grid)).collect();
     value["datasets"] = datasets.iter().map(planned_dataset).collect();
     value["warnings"] =
         datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).flat_map(DatasetSummary::warnings).collect();
@@ -198,6 +207,20 @@ pub(crate) fn presets(presets: &[Preset]) -> String {
 
 pub(crate) fn preset(preset: &Preset) -> String {
     pretty(&json!({"name": preset.name, "summary": preset.summary, "spec": preset.text, "format": "toml"}))
+}
+
+/// A planned contrast, and the number of pairs that it will have.
+fn planned_contrast(contrast: &PlannedContrast, grid: &Grid) -> Value {
+    let PlannedContrast { question, quantity, arms, shared } = contrast;
+    let settings =
+        |point: &Point| point.iter().map(|(setting, value)| (setting.name(), json!(value))).collect::<Value>();
+    json!({
+        "question": question,
+        "measure": quantity,
+        "arms": arms.each_ref().map(settings),
+        "where": settings(shared),
+        "pairs": contrast.pairs(grid),
+    })
 }
 
 /// A dataset, its summary if known, and why it cannot be used.

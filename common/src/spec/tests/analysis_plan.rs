@@ -157,3 +157,43 @@ fn an_error_in_a_contrast_says_what_to_do() {
     let errors = planned(&format!("{twice}{turned}")).expect_err("the same contrast, turned round");
     assert_eq!(errors.len(), 1, "{errors:?}");
 }
+
+#[test]
+fn every_error_of_a_contrast_is_shown_once() {
+    let errors = planned(
+        "[[contrast]]\nquestion = 3\nquantity = \"angle\"\narms = [{ network = \"nn\", x = 1 }, { rule = \"fb\" }]\n\
+         where = { depth = 4 }\n",
+    );
+    let errors = errors.expect_err("five errors");
+    let places: Vec<&str> = errors.iter().map(|error| error.split(": ").next().expect("a place")).collect();
+    let expected =
+        ["question", "quantity", "arms[0].x", "arms[1].rule", "where"].map(|part| format!("contrast[0].{part}"));
+    assert_eq!(places, expected, "{errors:?}");
+    assert!(
+        errors[4].ends_with("no trial has depth = 4; change `where`, or add the trials to [grid]"),
+        "{}",
+        errors[4]
+    );
+    let one =
+        "[[contrast]]\narms = [{ network = \"nn\" }, { network = \"dn\" }]\nwhere = { rule = \"fa\", depth = 3 }\n";
+    let errors = planned(&one.repeat(101)).expect_err("too many");
+    assert!(
+        errors.len() == 1 && errors[0].starts_with("contrast[100]: 101 planned contrasts are too many"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_contrast_knows_its_pairs() {
+    let pairs = |nn: &str, dn: &str| {
+        let text = format!(
+            "name = \"a\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"fa\"\ndepth = 3\n[[block]]\nnetwork = \"nn\"\n{nn}\n\
+             [[block]]\nnetwork = \"dn\"\n{dn}\n[[contrast]]\narms = [{{ network = \"nn\" }}, {{ network = \"dn\" }}]\n"
+        );
+        let spec = toml(&text).expect("a good spec");
+        spec.analysis.contrasts[0].pairs(&spec.grid)
+    };
+    assert_eq!(pairs("fold = { from = 1, to = 8 }", "fold = [3, 5, 9]"), 2);
+    assert_eq!(pairs("seed = [1, 2, 3]", "seed = [1, 2, 3, 4]"), 3, "of the only fold");
+    assert_eq!(pairs("fold = 0\nseed = [1, 2, 3]", "fold = [0, 1]\nseed = [1, 2]"), 2);
+}

@@ -13,7 +13,7 @@ use crate::statistics::interval::{self, Inference, Interval};
 use crate::statistics::{holm, summary};
 
 /// The level of tests.
-const ALPHA: f64 = 0.05;
+pub const ALPHA: f64 = 0.05;
 
 /// What follows from a contrast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

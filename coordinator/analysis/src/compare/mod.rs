@@ -25,7 +25,7 @@ use biosweep_common::spec::{AnalysisPlan, PlannedContrast};
 use biosweep_common::vocabulary::{Network, Quantity};
 use serde::Serialize;
 
-pub use self::contrast::{Arm, Contrast, Verdict};
+pub use self::contrast::{ALPHA, Arm, Contrast, Verdict};
 use self::contrast::{Compared, Family, Images, contrast, judge};
 pub use self::question::{CompareError, Question};
 pub(crate) use self::question::{Group, grouped, only_value};
@@ -78,7 +78,7 @@ pub fn planned(replicates: &Replicates, plan: &AnalysisPlan, test: Test) -> Comp
             Quantity::Slope => slopes(&Point::new(), &members, &asked),
             Quantity::Accuracy => members.iter().flat_map(|group| accuracies(group, &asked)).collect(),
         };
-        let nothing = || untested(*quantity, &asked);
+        let nothing = || untested(replicates, *quantity, &asked);
         Contrast { question: question.clone(), ..answers.into_iter().next().unwrap_or_else(nothing) }
     };
     let mut planned: Vec<Contrast> = plan.contrasts.iter().map(answer).collect();
@@ -171,15 +171,19 @@ fn slopes<'a>(point: &Point, groups: &[&Group<'a>], question: &Question) -> Vec<
     (1..question.arms.len()).filter_map(beside_first).collect()
 }
 
-/// A contrast of two arms without pairs.
-fn untested(quantity: Quantity, question: &Question) -> Contrast {
+/// A contrast of two arms without pairs. The margin of a slope is that of all depths with results.
+fn untested(replicates: &Replicates, quantity: Quantity, question: &Question) -> Contrast {
+    let depth = |value: &Value| if let Value::Integer(depth) = value { Some(*depth) } else { None };
+    let depths: Vec<_> = replicates.values(Setting::Depth).iter().filter_map(depth).collect();
+    let range = depths.iter().max().zip(depths.iter().min()).map_or(0, |(most, least)| most - least);
+    let divisor = if quantity == Quantity::Slope { range.max(1) } else { 1 };
     contrast(Compared {
         group: question.shared.clone(),
         quantity,
         arms: [arm(&question.arms[0], &[]), arm(&question.arms[1], &[])],
         pairs: pairs::accuracies(&[], &[]),
         images: None,
-        margin: question.margin,
+        margin: question.margin / divisor as f64,
         test: question.test,
     })
 }

@@ -70,7 +70,7 @@ pub enum CompareError {
         others: String,
     },
     /// No result has these settings.
-    #[error("no result has {arm}; there are: {known}")]
+    #[error("no result has {arm}; there are: {known}; name arms that have results, with --arms or --arm")]
     NoSuchArm {
         /// The settings of the arm that no result has.
         arm: String,

@@ -42,7 +42,7 @@ pub fn sentence(contrast: &Contrast) -> String {
 
 /// The arms: those of the paper have a name.
 fn subject(contrast: &Contrast) -> String {
-    let (first, second) = (contrast.first.name(), contrast.second.name());
+    let [first, second] = contrast.names();
     match (contrast.setting, first.as_str(), second.as_str()) {
         (Some(Setting::Network), "nn", "dn") | (Some(Setting::Network), "convnet", "dense_convnet") => {
             "dense connections".to_owned()
@@ -74,6 +74,7 @@ fn amount(contrast: &Contrast) -> String {
 
 /// The slopes of two arms, of which one rises and the other falls; `None` if both have the same direction.
 fn trends(contrast: &Contrast) -> Option<String> {
+    let [first_name, second_name] = contrast.names();
     let (first, second) = (contrast.first.mean?, contrast.second.mean?);
     let is_flat = |slope: f64| number(slope.abs()) == "0.0";
     if first * second >= 0.0 || is_flat(first) || is_flat(second) {
@@ -83,9 +84,9 @@ fn trends(contrast: &Contrast) -> Option<String> {
     Some(format!(
         "Accuracy {} per added layer with {}, and {} with {}: the difference is {}",
         trend(second),
-        contrast.second.name(),
+        second_name,
         trend(first),
-        contrast.first.name(),
+        first_name,
         points((second - first).abs())
     ))
 }
@@ -136,20 +137,16 @@ fn too_few(contrast: &Contrast, subject: &str) -> String {
 /// What a reader has to know beside the numbers.
 fn notes(contrast: &Contrast) -> String {
     let mut notes = Vec::new();
-    for arm @ Arm { completed, diverged, .. } in [&contrast.first, &contrast.second] {
+    let names = contrast.names();
+    for (Arm { completed, diverged, .. }, name) in [&contrast.first, &contrast.second].into_iter().zip(&names) {
         if *diverged > 0 {
-            notes.push(format!("{diverged} of {} {} runs diverged", completed + diverged, arm.name()));
+            notes.push(format!("{diverged} of {} {name} runs diverged", completed + diverged));
         }
     }
-    let (first, second) = (&contrast.first, &contrast.second);
-    if first.candidates != second.candidates && contrast.pairs > 0 {
-        notes.push(format!(
-            "{} was chosen among {} settings and {} among {}, which is unequal",
-            first.name(),
-            first.candidates,
-            second.name(),
-            second.candidates
-        ));
+    let [first, second] = [&contrast.first, &contrast.second].map(|arm| counted(arm.candidates, "setting"));
+    if first != second && contrast.pairs > 0 {
+        let [first_name, second_name] = names;
+        notes.push(format!("{first_name} was chosen among {first} and {second_name} among {second}, which is unequal"));
     }
     if contrast.dropped > 0 {
         let unit = contrast.unit.word(contrast.dropped as u64);
@@ -162,11 +159,15 @@ fn counted(count: usize, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
-impl Arm {
-    /// Its name, such as `dn` or `nn, parameters_as dn`.
+impl Contrast {
+    /// The names of the first and the second arm: values if one setting makes both arms, such as `dn`, or their settings in words,
+    /// such as `nn, parameters_as dn`.
     #[must_use]
-    pub fn name(&self) -> String {
-        arm_name(&self.arm)
+    pub fn names(&self) -> [String; 2] {
+        [&self.first, &self.second].map(|Arm { arm, value, .. }| match (self.setting, value) {
+            (Some(_), Some(value)) => value.short(),
+            _ => in_words(arm),
+        })
     }
 }
 

@@ -294,7 +294,8 @@ fn arm(settings: &[(Setting, &'static str)]) -> Point {
 fn differences(results: &[ResultView], question: &Question) -> Vec<(String, f64)> {
     let answer = compare(&Replicates::of(results).expect("known counts"), question).expect("a comparison");
     let difference = |contrast: &Contrast| {
-        let name = format!("{} − {}", contrast.second.name(), contrast.first.name());
+        let [first, second] = contrast.names();
+        let name = format!("{second} − {first}");
         (name, (1e4 * contrast.difference.expect("pairs")).round() / 1e4)
     };
     answer.main().into_iter().map(difference).collect()
@@ -346,6 +347,26 @@ fn an_arm_is_one_experiment_and_no_result_is_of_two_arms() {
     assert_eq!(mixed, "depth differs within a group (5, 7, 10): name it in this arm, such as network=nn,depth=5");
 }
 
+#[test]
+fn the_names_of_arms_tell_them_apart() {
+    let rate = |rate| Point::from([(Setting::LearningRate, Value::Real(rate))]);
+    let wide = Point::from([(Setting::Hidden, Value::Integer(100))]);
+    let result = |rate, hidden, index| {
+        let settings = [("learning_rate", Value::Real(rate)), ("hidden", Value::Integer(hidden))];
+        with(fold(completed("bp", "nn", 5, 0.9, 0.9), index), &settings)
+    };
+    let results: Vec<ResultView> =
+        (0..2).flat_map(|index| [result(0.1, 50, index), result(0.2, 50, index), result(0.2, 100, index)]).collect();
+    let names = |arms: Vec<Point>, shared: Point| {
+        let question = Question { shared, arms, by: None, margin: 0.01, test: Test::SignFlip };
+        let comparison = compare(&Replicates::of(&results).expect("known counts"), &question).expect("two arms");
+        comparison.secondary[0].names()
+    };
+    let narrow = Point::from([(Setting::Hidden, Value::Integer(50))]);
+    assert_eq!(names(vec![rate(0.1), rate(0.2)], narrow), ["0.1", "0.2"]);
+    assert_eq!(names(vec![rate(0.1), wide], Point::new()), ["learning_rate 0.1", "hidden 100"]);
+}
+
 /// The plan with these contrasts of a sweep of three networks under two rules at two depths.
 fn plan(contrasts: &str) -> AnalysisPlan {
     let text = format!(
@@ -373,6 +394,8 @@ fn planned_contrasts_are_one_family_whatever_has_results() {
         "the other one counts"
     );
     assert_eq!((second.pairs, second.quantity, second.p_holm), (0, Quantity::Slope, None));
+    let margin = |comparison: &Comparison| comparison.planned[1].margin;
+    assert!((margin(&early) - 0.01).abs() < 1e-12, "one depth has results");
     assert_eq!(
         sentence(first),
         "Does the short way help? fa, 10 hidden layers: network readout in place of nn helps. Accuracy is 10.0 points higher \
@@ -385,6 +408,10 @@ fn planned_contrasts_are_one_family_whatever_has_results() {
     };
     let late = answer(&[short, (0..8).flat_map(both).flatten().collect()].concat());
     let slope = &late.planned[1];
+    assert!((margin(&late) - 0.01 / 5.0).abs() < 1e-12, "{slope:?}");
+    // Without pairs, the margin has the unit of a slope too.
+    let two_depths: Vec<ResultView> = [5, 10].map(|depth| at("fa", "nn", depth, 0, 0.8)).into();
+    assert!((margin(&answer(&two_depths)) - 0.01 / 5.0).abs() < 1e-12);
     assert!((slope.difference.expect("pairs") - 0.02).abs() < 1e-9, "{slope:?}");
     assert!(sentence(slope).starts_with("bp, dn in place of fa, nn helps."), "{}", sentence(slope));
     assert!((late.primary.is_empty(), late.secondary.is_empty(), late.main().len()) == (true, true, 2));

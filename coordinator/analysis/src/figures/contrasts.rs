@@ -15,24 +15,44 @@ use crate::figures::parts::chart::{Chart, Frame, Grid, Heading};
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::style::{self, LABEL, Marker, RADIUS, SMALL, Shape, layers};
 use crate::figures::scene::text::wrapped;
-use crate::figures::scene::{Anchor, Colour, FAINT_INK, GRID, Scene, Stroke};
+use crate::figures::scene::{Anchor, Colour, FAINT_INK, GRID, INK, Scene, Stroke, TextStyle};
 
 /// Height of a row with a name of one line, and of each further line, in points.
 const ROW: f64 = 12.0;
 const LINE: f64 = 8.5;
+/// Space between rows with names of several lines, in points.
+const ROW_GAP: f64 = 3.0;
 /// Maximum lines of a name.
 const LINES_MAX: usize = 3;
 /// Space between a plot and the texts beside it, in points.
 const SPACE: f64 = 5.0;
 /// The greatest share of the width that names take.
-const NAMES_MAX: f64 = 0.4;
+const NAMES_MAX: f64 = 0.45;
 const COLUMNS_MAX: usize = 3;
 const PLOT_WIDTH_MIN: f64 = 76.0;
+/// The width that a tick with its number takes, in points.
+const TICK: f64 = 18.0;
 const BAND: Colour = Colour([0xf2, 0xf2, 0xf2]);
 const ZERO: Stroke = Stroke::solid(FAINT_INK, 0.6);
+/// A question.
+const ASKED: TextStyle = TextStyle { colour: INK, ..SMALL };
 
 /// The quantity of a panel and, for accuracies that are not planned contrasts, the depth.
 type Panel = (Quantity, Option<u32>);
+
+/// A row: the contrasts with one name.
+struct Row {
+    /// The lines of the name, with the look of each.
+    lines: Vec<(String, TextStyle)>,
+    name: Name,
+}
+
+/// The name of a row: what is asked, and of which trials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Name {
+    question: Option<String>,
+    trials: String,
+}
 
 /// The figure of a comparison. A comparison without contrasts says so.
 pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
@@ -44,33 +64,25 @@ pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
     // Slopes are the primary contrasts.
     panels.sort_by_key(|&(quantity, _)| quantity != Quantity::Slope);
     let arms: BTreeSet<String> = all.iter().map(|contrast| arms(contrast)).collect();
-    let is_long = |arms: &String| LABEL.width(&with_unit(arms)) > PLOT_WIDTH_MIN;
-    let has_arms = are_planned || arms.len() > 1 || arms.iter().any(is_long);
-    let mut names: Vec<String> = Vec::new();
-    for name in all.iter().map(|contrast| name(contrast, are_planned, has_arms)) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let names_width = NAMES_MAX * width.points();
-    let lines: Vec<Vec<String>> =
-        names.iter().map(|name| wrapped(name, SMALL.weight, SMALL.size, names_width, LINES_MAX)).collect();
-    let row = ROW + LINE * (lines.iter().map(Vec::len).max().unwrap_or(1).max(1) - 1) as f64;
+    let common_arms = arms.first().filter(|_| !are_planned && arms.len() == 1);
+    let name_of = |contrast: &Contrast| name(contrast, are_planned, common_arms.is_none());
+    let rows = rows(all.iter().map(|contrast| name_of(contrast)), NAMES_MAX * width.points());
+    let lines = rows.iter().map(|row| row.lines.len()).max().unwrap_or(1).max(1);
+    let row_height = if lines == 1 { ROW } else { ROW + ROW_GAP + LINE * (lines - 1) as f64 };
     let values = SPACE + all.iter().map(|contrast| SMALL.width(&value(contrast))).fold(0.0, f64::max);
-    let mut chart = Chart::new(title, width, &[key(&all)]);
+    let label = common_arms.map(|arms| with_unit(arms)).filter(|label| LABEL.width(label) <= PLOT_WIDTH_MIN);
+    let unlabelled = common_arms.filter(|_| label.is_none()).map(|arms| Entry::new(Sample::None, arms));
+    let label = label.unwrap_or_else(|| with_unit("difference"));
+    let mut chart = Chart::new(title, width, &[unlabelled.into_iter().collect(), key(&all)]);
     let grid = Grid {
         columns_max: COLUMNS_MAX,
         plot_width_min: PLOT_WIDTH_MIN + values,
-        left: SPACE + lines.iter().flatten().map(|line| SMALL.width(line)).fold(0.0, f64::max),
-        plot_height: Some(row * names.len().max(3) as f64),
-    };
-    let label = match arms.first() {
-        Some(arms) if !has_arms => with_unit(arms),
-        _ => with_unit("difference"),
+        left: SPACE + rows.iter().flat_map(|row| &row.lines).map(|(line, look)| look.width(line)).fold(0.0, f64::max),
+        plot_height: Some(row_height * rows.len().max(3) as f64),
     };
     let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel)).collect();
     for (index, area) in chart.frames(&headings, grid).into_iter().enumerate() {
-        let frame = Frame { width: area.width - values, ..area };
+        let frame = Frame { width: area.width - values, room: area.room + values, ..area };
         let scene = &mut chart.scene;
         let Some(&panel) = panels.get(index) else {
             frame.x_axis(scene, &[], &label);
@@ -78,20 +90,16 @@ pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
             continue;
         };
         let of_panel: Vec<&Contrast> = all.iter().copied().filter(|contrast| panel_of(contrast) == panel).collect();
-        let axis = Axis::differences(of_panel.iter().flat_map(|contrast| ends(contrast)), 4);
+        let ticks = ((frame.width / TICK) as usize).clamp(2, 8);
+        let axis = Axis::differences(of_panel.iter().flat_map(|contrast| ends(contrast)), ticks);
         ground(scene, frame, &axis, &of_panel);
-        for (row_index, (name, lines)) in names.iter().zip(&lines).enumerate() {
-            let y = frame.top + row * (row_index as f64 + 0.5);
-            scene.line((frame.left, y), (frame.right(), y), Stroke::solid(GRID, 0.5));
+        for (row_index, row) in rows.iter().enumerate() {
+            let y = frame.top + row_height * (row_index as f64 + 0.5);
             if frame.is_first_in_row {
-                let first = y + 2.5 - LINE * (lines.len() as f64 - 1.0) / 2.0;
-                for (i, line) in lines.iter().enumerate() {
-                    let at = (frame.left - SPACE, first + LINE * i as f64);
-                    scene.text(at, line, SMALL.anchored(Anchor::End));
-                }
+                row.draw_name(scene, (frame.left - SPACE, y));
             }
-            let is_here = |contrast: &&&Contrast| self::name(contrast, are_planned, has_arms) == *name;
-            for contrast in of_panel.iter().filter(is_here) {
+            for contrast in of_panel.iter().filter(|contrast| name_of(contrast) == row.name) {
+                scene.line((frame.left, y), (frame.right(), y), Stroke::solid(GRID, 0.5));
                 draw(scene, frame, (&axis, y), contrast);
                 let at = (frame.right() + SPACE, y + 2.5);
                 scene.text(at, &value(contrast), SMALL.anchored(Anchor::Start));
@@ -100,6 +108,31 @@ pub fn contrasts(title: &str, comparison: &Comparison, width: Width) -> Figure {
         frame.x_axis(scene, &axis.marks(), &label);
     }
     chart.finish()
+}
+
+/// A row for each name, in the order of the names.
+fn rows(names: impl Iterator<Item = Name>, width: f64) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for name in names {
+        if rows.iter().all(|row| row.name != name) {
+            let lines = |text: &str, look: TextStyle| {
+                wrapped(text, look.weight, look.size, width, LINES_MAX).into_iter().map(move |line| (line, look))
+            };
+            let question = name.question.iter().flat_map(|question| lines(question, ASKED));
+            rows.push(Row { lines: question.chain(lines(&name.trials, SMALL)).collect(), name });
+        }
+    }
+    rows
+}
+
+impl Row {
+    /// Draws the name left of a point.
+    fn draw_name(&self, scene: &mut Scene, (x, y): (f64, f64)) {
+        let first = y + 2.5 - LINE * (self.lines.len() as f64 - 1.0) / 2.0;
+        for (i, (line, look)) in self.lines.iter().enumerate() {
+            scene.text((x, first + LINE * i as f64), line, look.anchored(Anchor::End));
+        }
+    }
 }
 
 fn depth(contrast: &Contrast) -> Option<u32> {
@@ -116,17 +149,18 @@ fn with_unit(what: &str) -> String {
 
 /// `dn − nn`.
 fn arms(contrast: &Contrast) -> String {
-    format!("{} − {}", contrast.second.name(), contrast.first.name())
+    let [first, second] = contrast.names();
+    format!("{second} − {first}")
 }
 
-/// The name of a row: the group, without what the heading says, and the arms where they differ.
-fn name(contrast: &Contrast, is_planned: bool, has_arms: bool) -> String {
+/// The name of a row: the group, without what the heading says, and the arms if rows differ in them.
+fn name(contrast: &Contrast, is_planned: bool, has_arms: bool) -> Name {
     let group: Point =
         contrast.group.clone().into_iter().filter(|(setting, _)| is_planned || *setting != Setting::Depth).collect();
-    let arms = has_arms.then(|| arms(contrast));
-    let parts = [Some(in_words(&group)).filter(|text| !text.is_empty()), arms];
-    let name = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-    if name.is_empty() { self::arms(contrast) } else { name }
+    let parts = [Some(in_words(&group)).filter(|text| !text.is_empty()), has_arms.then(|| arms(contrast))];
+    let trials = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let trials = if trials.is_empty() { arms(contrast) } else { trials };
+    Name { question: contrast.question.clone(), trials }
 }
 
 fn heading((quantity, depth): Panel) -> Heading {

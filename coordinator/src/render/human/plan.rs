@@ -2,12 +2,16 @@
 
 use std::fmt::Write as _;
 
+use biosweep_analysis::compare::{ALPHA, in_words};
 use biosweep_analysis::report::words::duration;
+use biosweep_analysis::statistics::sign_flip::smallest_p;
 use biosweep_common::plan::widths::ResolvedWidth;
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::results::views::PlannedDataset;
 use biosweep_common::settings::{Setting, short_real};
 use biosweep_common::spec::presets::Preset;
+use biosweep_common::spec::{PlannedContrast, SweepSpec};
+use biosweep_common::vocabulary::Quantity;
 
 use super::amounts::{self, counted};
 
@@ -28,18 +32,49 @@ fn stops_early(block: &BlockPlan) -> bool {
     named.into_iter().any(|&setting| setting == Setting::EarlyStopStart)
 }
 
+/// Numbers of pairs that are considered.
+const PAIRS_MAX: usize = 20;
+
 /// The maximum number of widths that are listed.
 const WIDTHS_MAX: usize = 20;
 
+/// The planned contrasts, and what so many pairs can show.
+fn contrasts(spec: &SweepSpec) -> String {
+    let planned = &spec.analysis.contrasts;
+    let Some(pairs) = planned.iter().map(|contrast| contrast.pairs(&spec.grid)).min() else { return String::new() };
+    let mut text = "\nplanned contrasts, the second arm against the first:\n".to_owned();
+    for (index, contrast) in planned.iter().enumerate() {
+        let PlannedContrast { question, quantity, arms, shared } = contrast;
+        let question = question.iter().map(|question| format!("{question} ")).collect::<String>();
+        let shared = if shared.is_empty() { String::new() } else { format!("{}: ", in_words(shared)) };
+        let slope = if *quantity == Quantity::Slope { ", slopes" } else { "" };
+        let [first, second] = arms.each_ref().map(in_words);
+        let _fits = writeln!(text, "  {}. {question}{shared}{first} | {second}{slope}", index + 1);
+    }
+    // The first step of Holm's correction multiplies by the number of contrasts.
+    let family = planned.len() as f64;
+    let best = |pairs: usize| (family * smallest_p(pairs)).min(1.0);
+    let replicates = counted(pairs as u64, "pair of replicates", "pairs of replicates");
+    let _fits = match (pairs..=PAIRS_MAX).find(|&pairs| best(pairs) <= ALPHA) {
+        Some(enough) if enough > pairs => writeln!(
+            text,
+            "warning: {replicates} cannot show a difference: p is {:.3} at best with Holm's correction; {enough} can",
+            best(pairs)
+        ),
+        _ => writeln!(text, "{replicates}: p is {:.3} at best with Holm's correction", best(pairs)),
+    };
+    text
+}
+
 /// The size and cost of a sweep.
 pub(crate) fn plan(
-    name: &str,
+    spec: &SweepSpec,
     plan: &Plan,
     datasets: &[PlannedDataset],
     widths: &[ResolvedWidth],
     reused: u64,
 ) -> String {
-    let mut text = format!("{name}: {}\n", contents(plan.trials, plan.trajectories, plan.bundles));
+    let mut text = format!("{}: {}\n", spec.name, contents(plan.trials, plan.trajectories, plan.bundles));
     for PlannedDataset { dataset, summary, lacking } in datasets {
         let parts: Vec<String> = summary.iter().map(ToString::to_string).chain(lacking.clone()).collect();
         let _fits = writeln!(text, "data {}: {}", dataset.label(), parts.join("; "));
@@ -69,6 +104,7 @@ pub(crate) fn plan(
             let _fits = writeln!(text, "  {:<20} {:>8}    {value}", setting.name(), "");
         }
     }
+    text += &contrasts(spec);
     let _fits = write!(
         text,
         "\nat most {} updates, about {} on one core",

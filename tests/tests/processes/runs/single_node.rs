@@ -189,6 +189,22 @@ fn a_sweep_answers_its_planned_contrasts_and_keeps_its_plan() {
     let difference = |answer: &Value, part: &str, place: usize| answer[part][place]["difference"].clone();
     assert_eq!(difference(&home.json(&arms), "secondary", 0), difference(&planned, "planned", 1));
 
+    let plan = home.json(&["plan", &spec]);
+    let contrast = &plan["contrasts"][0];
+    assert_eq!((&contrast["question"], &contrast["pairs"]), (&"Do targets do as well?".into(), &2.into()), "{plan}");
+    let of = |arguments: &[&str]| home.answer(arguments);
+    let shown = of(&["plan", &spec]);
+    assert!(shown.contains("  1. Do targets do as well? nn: bp | dtp\n"), "{shown}");
+    assert!(shown.contains("2 pairs of replicates cannot show a difference: p is 1.000 at best"), "{shown}");
+    let shown = of(&["compare", "small"]);
+    assert!(
+        shown.contains("1. Do targets do as well?") && shown.contains("The spec planned these contrasts"),
+        "{shown}"
+    );
+    let shown = of(&["compare", "small", "--output", "csv"]);
+    assert!(shown.starts_with("question,") && shown.contains("\nDo targets do as well?,"), "{shown}");
+    assert!(of(&["compare", "small", "--arms", "network=nn,dn"]).contains("so this is exploration"));
+
     let folder = home.path().join("figures");
     let drawn = ["figures", "small", "--kind", "contrasts", "--to", &folder.to_string_lossy()];
     let _paths = home.answer(&drawn);

@@ -1,38 +1,51 @@
-//! Test accuracy by depth: a panel for each activation, a line for each rule on each network.
+//! Test accuracy by depth: a panel for each activation, a line for each rule on each network. Where these are too many lines, each
+//! rule has a panel of its own.
 //!
 //! If every panel has a single depth, there are no lines, and the figure is that of `single`.
 
 use std::collections::BTreeSet;
 
-use super::groups::{Series, depths, series_of};
+use biosweep_common::rules::Rule;
+
+use super::groups::{Series, depths, of_family, series_of};
 use super::lines::{self, Across, Panel};
 use super::single;
 use crate::aggregate::Cell;
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
+use crate::figures::parts::chart::Heading;
 use crate::figures::parts::family::{self, Family};
 
 const COLUMNS_MAX: usize = 3;
+/// Maximum lines of a panel.
+const LINES_MAX: usize = 12;
 
 /// The figure for the cells of an aggregate.
 pub fn accuracy_by_depth(title: &str, cells: &[Cell], width: Width) -> Figure {
-    let panels: Vec<Family<'_>> =
+    let families: Vec<Family<'_>> =
         cells.iter().map(|cell| family::of(&cell.place)).collect::<BTreeSet<_>>().into_iter().collect();
-    let is_by_depth = panels.iter().any(|&panel| depths(cells, panel).len() > 1);
+    let is_by_depth = families.iter().any(|&family| depths(cells, family).len() > 1);
     if !is_by_depth && !cells.is_empty() {
         let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
-        return single::accuracy(title, cells, (&panels, &series), width);
+        return single::accuracy(title, cells, (&families, &series), width);
     }
-    let panel = |&panel: &Family<'_>| Panel {
-        heading: family::heading(panel, panels.iter().copied()),
-        cells: cells
-            .iter()
-            .filter(|cell| family::of(&cell.place) == panel)
-            .map(|cell| (f64::from(cell.place.depth), cell))
-            .collect(),
-    };
+    let lines = |&family: &Family<'_>| of_family(cells, family).map(series_of).collect::<BTreeSet<_>>().len();
+    let is_by_rule = families.iter().any(|family| lines(family) > LINES_MAX);
+    let rule = |cell: &Cell| is_by_rule.then_some(cell.place.rule);
+    // The families of a rule stand beside each other.
+    let panels: BTreeSet<(Option<Rule>, Family<'_>)> =
+        cells.iter().map(|cell| (rule(cell), family::of(&cell.place))).collect();
+    let panels = panels.into_iter().map(|(wanted, family)| {
+        let heading = family::heading(family, families.iter().copied());
+        let text = wanted.map_or_else(|| heading.text.clone(), |rule| format!("{rule}, {}", heading.text));
+        let cells = of_family(cells, family).filter(|cell| rule(cell) == wanted);
+        Panel {
+            heading: Heading { text, ..heading },
+            cells: cells.map(|cell| (f64::from(cell.place.depth), cell)).collect(),
+        }
+    });
     let across = Across { label: "hidden layers", is_log: false, number: |depth| depth.to_string() };
-    lines::figure(title, &panels.iter().map(panel).collect::<Vec<_>>(), across, COLUMNS_MAX, width)
+    lines::figure(title, &panels.collect::<Vec<_>>(), across, COLUMNS_MAX, width)
 }
 
 #[cfg(test)]
@@ -61,6 +74,19 @@ mod tests {
         // 2 activations with 6 lines each, and one dashed line in the key.
         assert_eq!(svg.matches("stroke-dasharray").count(), 2 * 3 + 1);
         assert!(svg.contains(">relu<") && svg.contains(">sigmoid<") && svg.contains("dn (dense)"));
+    }
+
+    #[test]
+    fn where_lines_are_too_many_each_rule_has_a_panel() {
+        let of_all = |rules: &[&str]| -> Vec<ResultView> {
+            let networks = ["nn", "readout", "residual", "dn"];
+            let all = rules.iter().flat_map(|rule| networks.map(|network| (*rule, network)));
+            all.flat_map(|(rule, network)| [3, 10].map(|depth| completed(rule, network, depth, 0.9, 0.9))).collect()
+        };
+        let few = drawn("s", &cells(&of_all(&["bp", "fa", "kp"])));
+        assert!(few.contains(">relu<") && !few.contains(">fa, relu<"), "{few}");
+        let many = drawn("s", &cells(&of_all(&["bp", "fa", "kp", "dtp"])));
+        assert!(!many.contains(">relu<") && many.contains(">fa, relu<") && many.contains(">dtp, relu<"), "{many}");
     }
 
     #[test]

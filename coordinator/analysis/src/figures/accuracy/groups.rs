@@ -54,12 +54,16 @@ pub(super) fn is_partial(cell: &Cell, most: u64) -> bool {
     !is_cross(cell) && cell.test.is_some_and(|test| lacking(test.count))
 }
 
+pub(super) fn of_family<'a>(cells: &'a [Cell], wanted: Family<'a>) -> impl Iterator<Item = &'a Cell> {
+    cells.iter().filter(move |cell| family::of(&cell.place) == wanted)
+}
+
 pub(super) fn of_line<'a>(cells: &'a [Cell], panel: Family<'a>, series: Series) -> impl Iterator<Item = &'a Cell> {
-    cells.iter().filter(move |cell| family::of(&cell.place) == panel && series_of(cell) == series)
+    of_family(cells, panel).filter(move |cell| series_of(cell) == series)
 }
 
 pub(super) fn depths(cells: &[Cell], panel: Family<'_>) -> BTreeSet<u32> {
-    cells.iter().filter(|cell| family::of(&cell.place) == panel).map(|cell| cell.place.depth).collect()
+    of_family(cells, panel).map(|cell| cell.place.depth).collect()
 }
 
 pub(super) fn series_of(cell: &Cell) -> Series {

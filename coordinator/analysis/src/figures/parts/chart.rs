@@ -65,6 +65,8 @@ pub(crate) struct Frame {
     pub(crate) top: f64,
     pub(crate) width: f64,
     pub(crate) height: f64,
+    /// Space on the right that a number of the horizontal axis may take, in points.
+    pub(crate) room: f64,
     pub(crate) is_first_in_row: bool,
     pub(crate) is_last_in_column: bool,
 }
@@ -105,7 +107,8 @@ impl Chart {
                 }
                 let index = row * columns + column;
                 let (is_first_in_row, is_last_in_column) = (column == 0, index + columns >= headings.len());
-                frames.push(Frame { left, top, width, height, is_first_in_row, is_last_in_column });
+                let room = GAP / 2.0 - 1.0;
+                frames.push(Frame { left, top, width, height, room, is_first_in_row, is_last_in_column });
             }
             let has_label = frames[row * columns..].iter().any(|frame| frame.is_last_in_column);
             self.top = top + height + TICKS + if has_label { X_LABEL } else { 0.0 } + ROW_GAP;
@@ -170,7 +173,7 @@ impl Frame {
             let (x, half) = at(tick);
             scene.line((x, bottom), (x, bottom + 2.5), AXIS);
             // A number at the end would touch that of the next panel.
-            let is_within = x - half > self.left - GAP / 2.0 && x + half < self.right() + GAP / 2.0 - 1.0;
+            let is_within = x - half > self.left - GAP / 2.0 && x + half < self.right() + self.room;
             if i % every == 0 && is_within {
                 scene.text((x, bottom + 10.5), &tick.1, SMALL);
             }
