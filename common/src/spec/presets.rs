@@ -49,6 +49,16 @@ pub const ALL: &[Preset] = &[
         text: include_str!("../../presets/why-skips.toml"),
     },
     Preset {
+        name: "published-500",
+        summary: "published figures of fa and kp with one hidden layer of 500 units: 9 trials, about three minutes on two cores",
+        text: include_str!("../../presets/published-500.toml"),
+    },
+    Preset {
+        name: "published-256",
+        summary: "published figures of five rules with six hidden layers of 256 units: 15 trials, about ten minutes on two cores",
+        text: include_str!("../../presets/published-256.toml"),
+    },
+    Preset {
         name: "paper-mlp",
         summary: "the paper's complete Table 1 for fully connected networks, for a cluster",
         text: include_str!("../../presets/paper-mlp.toml"),
