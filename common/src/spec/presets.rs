@@ -50,12 +50,12 @@ pub const ALL: &[Preset] = &[
     },
     Preset {
         name: "published-500",
-        summary: "published figures of fa and kp with one hidden layer of 500 units: 9 trials, about three minutes on two cores",
+        summary: "published figures of fa and kp with one hidden layer of 500 units: 9 trials, about four minutes on two cores",
         text: include_str!("../../presets/published-500.toml"),
     },
     Preset {
         name: "published-256",
-        summary: "published figures of five rules with six hidden layers of 256 units: 15 trials, about ten minutes on two cores",
+        summary: "published figures of five rules with six hidden layers of 256 units: 15 trials, about twelve minutes on two cores",
         text: include_str!("../../presets/published-256.toml"),
     },
     Preset {
